@@ -1,0 +1,3 @@
+"""The door: command line and bootstrap."""
+
+from __future__ import annotations

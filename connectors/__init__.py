@@ -1,0 +1,3 @@
+"""The outside world: one folder a vendor, sources and CRMs alike."""
+
+from __future__ import annotations

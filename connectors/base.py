@@ -1,0 +1,193 @@
+"""What every source is: settings, a check, and pages of records with a cursor.
+
+A connector owns URLs, names and quirks of its vendor; :mod:`connectors.http` owns transport.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from connectors.clock import Clock
+from mapping.records import Record
+
+Boundary = Callable[[str], None]
+"""Called with a name before and after each effect, so that tests can crash the hub there."""
+
+
+def no_boundary(name: str) -> None:
+    """The boundary of production: nothing happens."""
+    del name
+
+
+class ConnectorSettings(BaseModel):
+    """Settings of one connection. An unknown key is an error; secrets are ``SecretStr``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HttpSettings(ConnectorSettings):
+    """Settings every HTTP connection has."""
+
+    base_url: str = Field(title="API base URL", description="Scheme and host, no trailing slash.")
+    timeout_s: float = Field(30.0, gt=0, le=300, title="Seconds to wait for an answer")
+    max_attempts: int = Field(5, ge=1, le=20, title="Tries of one request before giving up")
+    max_bytes: int = Field(10_000_000, gt=0, title="Largest answer accepted, bytes")
+    max_pages: int = Field(10_000, gt=0, title="Most pages of one pull")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a connector is, for `doctor`, the docs and the fact catalogue.
+
+    ``family`` is the kind of source (``registry``, ``kyc``, ``psp``): a rule that reads a fact of
+    a family nobody is connected for is off.
+    """
+
+    type: str
+    title: str
+    family: str
+    kinds: tuple[str, ...]
+    docs: str
+    multi_brand: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the hub hands a connector.
+
+    ``brands`` maps the brand ids this connection serves to their IANA time zone.
+    """
+
+    name: str
+    brands: Mapping[str, str]
+    clock: Clock
+    boundary: Boundary = no_boundary
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that could not be read: kept, shown and tried again, never dropped.
+
+    ``reason`` names field and cause and holds no personal data; ``raw`` is the row as JSON text.
+    """
+
+    external_id: str
+    reason: str
+    brand: str = ""
+    kind: str = ""
+    raw: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records and the cursor to store with them, in one transaction.
+
+    Args:
+        cursor: opaque text; a pull resumed from it loses nothing.
+        complete_until: ms; the source is known to be complete up to here (last page only).
+        rereads: for re-reading sources: reference -> ms of its next read (None: never).
+    """
+
+    records: Sequence[Record] = ()
+    rejects: Sequence[Reject] = ()
+    cursor: str = ""
+    complete_until: int | None = None
+    rereads: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """One object to read again: the client reference and what the hub knows of its age.
+
+    ``since`` is when the hub first heard of the client (ms), ``brand`` its brand.
+    """
+
+    value: str
+    brand: str
+    since: int
+
+
+S = TypeVar("S", bound=ConnectorSettings)
+
+
+class Source(ABC, Generic[S]):
+    """A vendor that is read. Subclasses set ``manifest`` and ``settings_type``."""
+
+    manifest: ClassVar[Manifest]
+    settings_type: ClassVar[type[ConnectorSettings]]
+
+    def __init__(self, settings: S, context: Context) -> None:
+        self.settings = settings
+        self.context = context
+        self.name = context.name
+
+    @property
+    def clock(self) -> Clock:
+        """The injected clock."""
+        return self.context.clock
+
+    @abstractmethod
+    def check(self) -> None:
+        """Prove that address, credentials and rights work.
+
+        Raises:
+            ConfigError: what an admin must change.
+            RetryableError: the vendor is away.
+        """
+
+    @abstractmethod
+    def parse(self, raw: Mapping[str, Any]) -> Record:
+        """One vendor row as a record; also used to try a set-aside row again.
+
+        Raises:
+            RecordError: the row cannot be used; says which field and why.
+        """
+
+    def close(self) -> None:
+        """Give back connections."""
+
+
+class ListSource(Source[S]):
+    """A vendor that lists what changed."""
+
+    @abstractmethod
+    def pull(self, cursor: str | None) -> Iterator[Page]:
+        """Pages since ``cursor`` (None: from the beginning), in order, the last one complete.
+
+        Raises:
+            ConfigError, RetryableError, ProtocolError: see :mod:`mapping.errors`.
+        """
+
+
+class RereadSource(Source[S]):
+    """A vendor without a list: known references are read again on an age schedule."""
+
+    batch: ClassVar[int] = 100
+
+    @abstractmethod
+    def reread(self, due: Sequence[Reread]) -> Page:
+        """Read each of ``due`` once; ``rereads`` of the page says when each is next due.
+
+        Raises:
+            ConfigError, RetryableError, ProtocolError: see :mod:`mapping.errors`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEvent:
+    """A verified webhook, as a hint: the hub reads the object again before it believes.
+
+    ``key`` is equal for repeated deliveries of one event.
+    """
+
+    key: str
+    type: str
+    at: int
+    external_id: str
+    ref: str = field(repr=False, default="")
+    deleted: bool = False

@@ -1,0 +1,3 @@
+"""Motion: pull, project, admit, push."""
+
+from __future__ import annotations

@@ -1,0 +1,48 @@
+"""Shared fixtures: real databases, and an environment without the product's own variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests import databases
+
+for _name in [n for n in os.environ if n.startswith(("BROKERSYNC_", "HUBSPOT_"))]:
+    if not _name.startswith("BROKERSYNC_TEST_"):
+        del os.environ[_name]
+
+
+@pytest.fixture(scope="session")
+def postgres_database() -> Iterator[str]:
+    """URL of this worker's PostgreSQL database."""
+    with databases.postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb_database() -> Iterator[str]:
+    """URL of this worker's MariaDB database."""
+    with databases.mariadb() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_database: str) -> str:
+    """An empty PostgreSQL database."""
+    engine = sa.create_engine(postgres_database, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
+    return postgres_database
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each supported engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'hub.db'}"
+    return str(request.getfixturevalue("postgres_url"))
