@@ -25,6 +25,7 @@ class Event:
     deposit_review, deposit_authorized, deposit_failed, deposit_cancelled, deposit_succeeded,
     refunded, chargeback_opened, chargeback_won, chargeback_lost; withdrawal_requested,
     withdrawal_approved, withdrawal_rejected, withdrawal_paid, withdrawal_cancelled.
+    ``merged`` says ``into``: the surviving client's id in the same brand.
     """
 
     at: int
@@ -89,6 +90,7 @@ class World:
         self.start_ms = start_ms
         self.story_ms = start_ms
         self.now_ms = start_ms
+        self.merges: dict[str, list[str]] = {}
         self._line: list[tuple[int, int, str, Event]] = []
         self._relined()
 
@@ -99,6 +101,12 @@ class World:
             for i, e in enumerate(c.events)
         ]
         self._line = sorted(line, key=lambda row: (row[0], row[2], row[1]))
+        # Whoever is merged into a client at any time of the story, by the survivor's key.
+        self.merges = {}
+        for _, _, key, event in self._line:
+            if event.name == "merged":
+                survivor = f"{self.clients[key].brand}:{event.data['into']}"
+                self.merges.setdefault(survivor, []).append(key)
 
     def add(self, client: Client) -> None:
         """Put one more client into the world (tests do)."""
@@ -106,7 +114,7 @@ class World:
         self._relined()
 
     def between(self, after_ms: int, until_ms: int) -> Iterator[tuple[Client, Event]]:
-        """(client, event) that became visible in ``(after_ms, until_ms]``, in order of visibility."""
+        """(client, event) that became visible in ``(after_ms, until_ms]``, in that order."""
         lo = bisect.bisect_right(self._line, after_ms, key=lambda row: row[0])
         hi = bisect.bisect_right(self._line, until_ms, key=lambda row: row[0])
         for _, _, key, event in self._line[lo:hi]:

@@ -1,4 +1,4 @@
-"""A request and its answer, as every fake sees them. A fake is a callable ``Request -> Response``."""
+"""A request and its answer, as fakes see them. A fake is a callable ``Request -> Response``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``target`` is path with query exactly as sent (still percent-encoded); header names are lower case."""
+    """``target``: path with query exactly as sent, percent-encoded; header names are lower case."""
 
     method: str
     target: str
