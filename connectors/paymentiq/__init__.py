@@ -1,0 +1,1 @@
+"""PaymentIQ (Worldline): every payment attempt of a cashier, listed by last update."""
