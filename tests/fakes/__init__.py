@@ -1,0 +1,1 @@
+"""Real connectors over in-process fakes."""

@@ -1,0 +1,173 @@
+"""A real HubSpot destination over a fake portal: in this process, or over a real socket.
+
+In process, the fake stands where urllib3's pool does, below the whole SDK, and time is the world's.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.client import RemoteDisconnected
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import urllib3
+
+from connectors.base import Boundary, Context, no_boundary
+from connectors.clock import Clock
+from connectors.destination import CrmObject, CrmProperty
+from connectors.hubspot import HubSpotDestination, HubSpotSettings
+from simulator.hubspot import HubSpotFake
+from simulator.wire import Fake, Request
+
+TOKEN = "pat-na1-fake"
+START_MS = 1_772_323_200_000  # 2026-03-01T00:00:00Z
+
+CONTACT_KEY = CrmProperty("broker_client_id", "Client id", "string", unique=True)
+TASK_KEY = CrmProperty("broker_task_key", "Task key", "string", unique=True)
+
+
+class TestWorld:
+    """The clock a fake runs on; also the hub's :class:`Clock`. Safe to use from threads."""
+
+    __test__ = False
+
+    def __init__(self, now_ms: int = START_MS) -> None:
+        self._now_ms = now_ms
+        self._lock = threading.Lock()
+
+    @property
+    def now_ms(self) -> int:
+        """The fake's view."""
+        return self._now_ms
+
+    def sleep(self, seconds: float) -> None:
+        """Waiting moves time on, and nothing else does."""
+        with self._lock:
+            self._now_ms += max(0, round(seconds * 1000))
+
+    @property
+    def clock(self) -> WorldClock:
+        """The hub's view."""
+        return WorldClock(self)
+
+
+class WorldClock:
+    """The hub's clock on a world's time (any object with ``now_ms`` and ``sleep``)."""
+
+    def __init__(self, world: Any) -> None:
+        self._world = world
+
+    def now_ms(self) -> int:
+        """See :class:`Clock`."""
+        return int(self._world.now_ms)
+
+    def sleep(self, seconds: float) -> None:
+        """See :class:`Clock`."""
+        self._world.sleep(seconds)
+
+
+class InProcessPool:
+    """Speaks urllib3's pool interface to a fake; dropped answers raise what urllib3 raises."""
+
+    def __init__(self, fake: Fake) -> None:
+        self._fake = fake
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: str | bytes | None = None,
+        fields: Any = None,
+        headers: Mapping[str, str] | None = None,
+        **ignored: Any,
+    ) -> urllib3.HTTPResponse:
+        """One request, answered by the fake."""
+        del ignored
+        parts = urlsplit(url)
+        query = "&".join(filter(None, [parts.query, urlencode(fields) if fields else ""]))
+        target = parts.path + (f"?{query}" if query else "")
+        sent = body.encode() if isinstance(body, str) else body or b""
+        lower = {name.lower(): value for name, value in (headers or {}).items()}
+        answer = self._fake(Request(method, target, lower, sent))
+        if answer.drop:
+            raise urllib3.exceptions.ProtocolError(
+                "Connection aborted.", RemoteDisconnected("closed")
+            )
+        return urllib3.HTTPResponse(
+            body=io.BytesIO(answer.body),
+            headers=answer.headers,
+            status=answer.status,
+            preload_content=True,
+        )
+
+    def clear(self) -> None:
+        """Nothing is open."""
+
+
+def destination_for(
+    fake: Fake,
+    clock: Clock,
+    *,
+    name: str = "hubspot",
+    boundary: Boundary = no_boundary,
+    brands: Mapping[str, str] | None = None,
+    **settings: Any,
+) -> HubSpotDestination:
+    """A real destination whose calls end in ``fake``. ``settings`` as of HubSpotSettings."""
+    settings.setdefault("access_token", TOKEN)
+    context = Context(name, brands or {"alpha": "Europe/Nicosia"}, clock, boundary)
+    return HubSpotDestination(HubSpotSettings(**settings), context, pool=InProcessPool(fake))
+
+
+def prepare(
+    destination: HubSpotDestination,
+    contact: Sequence[CrmProperty] = (),
+    task: Sequence[CrmProperty] = (),
+) -> None:
+    """Install the hub's keys and further properties in the portal."""
+    destination.install(CrmObject.CONTACT, [CONTACT_KEY, *contact])
+    destination.install(CrmObject.TASK, [TASK_KEY, *task])
+
+
+@contextmanager
+def served(fake: HubSpotFake) -> Iterator[str]:
+    """The fake behind a real socket on loopback; yields its base URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _serve(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            answer = fake(Request(self.command, self.path, headers, self.rfile.read(length)))
+            if answer.drop:
+                self.close_connection = True
+                return
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            if answer.status != 204:
+                self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its base's name)
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
