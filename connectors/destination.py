@@ -109,6 +109,12 @@ class Destination(Protocol):
     name: str
     batch: int
     counts: CallCount
+    task_names: Mapping[str, str]
+    """The hub's names of a task's properties (subject, body, owner, due, priority, status) -> the
+    CRM's. ``status`` is ``open`` or ``done``, ``priority`` HIGH or MEDIUM, ``due`` epoch ms text."""
+
+    daily_limit: int | None
+    """Calls a day by configuration, until the CRM itself says."""
 
     def check(self) -> None:
         """Prove that token and scopes work."""

@@ -305,7 +305,7 @@ class Record:
 
     def content_hash(self) -> str:
         """A digest of payload, reference and deletion; equal content has equal hash."""
-        body = [self.content(), self.ref.kind, self.ref.value, self.deleted]
+        body = [self.brand, self.content(), self.ref.kind, self.ref.value, self.deleted]
         text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

@@ -1,0 +1,353 @@
+"""The rule set: definitions, stages, states with their playbooks, and fields; checked as a whole.
+
+Built from the plain data of a YAML file. Every mistake is collected with the path where it stands
+(``states.CS5.due``), so that an admin sees all of them at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from mapping.calendars import Term
+from mapping.errors import ConfigError
+from mapping.facts import FACTS
+from mapping.rules import Expr, Fact, FactType, RuleError, Scope, condition, instant, value
+
+TEAMS = (
+    "sales", "onboarding", "payments", "support", "retention",
+    "account_management", "affiliate_management", "risk", "compliance",
+)  # fmt: skip
+FIELD_TYPES = ("string", "number", "date", "datetime", "enumeration", "checkboxes", "bool")
+HUB_VALUES = (
+    "client.email", "client.first_name", "client.last_name", "client.phone",
+    "profile.stage", "profile.stage_since", "profile.states",
+    "tasks.next_action", "tasks.next_action_due",
+)  # fmt: skip
+_PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
+_DUE = re.compile(r"^(\d+) (minute|hour|day)s?$")
+
+
+class RuleSetError(ConfigError):
+    """The rule set cannot be used; ``problems`` are (path, message) pairs, all of them."""
+
+    def __init__(self, problems: list[tuple[str, str]], admin: str = "") -> None:
+        text = admin or "\n".join(f"{path}: {message}" for path, message in problems)
+        super().__init__(text)
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One lifecycle stage; the first whose ``when`` holds is the client's."""
+
+    id: str
+    label: str
+    when: Expr
+    since: Expr
+    team: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sooner:
+    """A shorter term where ``when`` holds."""
+
+    when: Expr
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One client state and its playbook."""
+
+    id: str
+    label: str
+    when: Expr
+    since: Expr
+    owner: str
+    term: Term
+    action: str
+    subject: str
+    body: str
+    sooner: Sooner | None = None
+    cool_down_h: int = 24
+
+    @property
+    def context(self) -> frozenset[str]:
+        """Facts the task's texts cite."""
+        return frozenset(_PLACEHOLDER.findall(self.subject + self.body))
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One CRM property: an expression over facts, or a value the hub keeps (``hub``)."""
+
+    property: str
+    label: str
+    type: str
+    native: bool
+    expr: Expr | None = None
+    hub: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """A checked rule set for the connected source families.
+
+    ``off`` maps ids of stages, states and fields that read an unconnected source to that family.
+    """
+
+    stages: tuple[Stage, ...]
+    states: tuple[State, ...]
+    fields: tuple[Field, ...]
+    off: Mapping[str, str]
+    digest: str
+    scope: Scope
+
+    def stage(self, stage_id: str) -> Stage:
+        """A stage by id (``KeyError`` if there is none)."""
+        return next(s for s in self.stages if s.id == stage_id)
+
+    def state(self, state_id: str) -> State | None:
+        """A state by id, None if the rule set has none or it is off."""
+        return next((s for s in self.states if s.id == state_id), None)
+
+
+def load(
+    data: Mapping[str, Any], connected: Iterable[str], money_exponent: int = 2
+) -> RuleSet:
+    """Check plain data (from YAML) and build the rule set.
+
+    Args:
+        data: the parsed file.
+        connected: source families somebody is connected for ("registry", "kyc", "psp").
+        money_exponent: digits of the base currency.
+
+    Raises:
+        RuleSetError: every problem found, each with its path.
+    """
+    return _Loader(data, frozenset(connected), money_exponent).load()
+
+
+class _Loader:
+    def __init__(self, data: Mapping[str, Any], connected: frozenset[str], exponent: int) -> None:
+        self.data = data
+        self.connected = connected
+        self.exponent = exponent
+        self.problems: list[tuple[str, str]] = []
+        self.off: dict[str, str] = {}
+
+    def load(self) -> RuleSet:
+        keys = {"version", "definitions", "stages", "states", "fields"}
+        self._keys("", self.data, keys, {"stages", "states", "fields"})
+        definitions = self._definitions()
+        try:
+            self.scope = Scope(FACTS, definitions, self.exponent)
+        except RuleError as error:
+            raise RuleSetError([(error.where or "definitions", str(error))]) from None
+        stages = [s for row in self._rows("stages") if (s := self._stage(*row))]
+        states = [s for row in self._rows("states") if (s := self._state(*row))]
+        fields = [f for row in self._rows("fields") if (f := self._field(*row))]
+        self._whole(stages, fields)
+        if self.problems:
+            raise RuleSetError(self.problems)
+        text = json.dumps([self.data, sorted(self.connected)], sort_keys=True, default=str)
+        digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        return RuleSet(
+            tuple(stages), tuple(states), tuple(fields), self.off, digest, self.scope
+        )
+
+    def _definitions(self) -> dict[str, str]:
+        raw = self.data.get("definitions") or {}
+        if not isinstance(raw, Mapping):
+            self._say("definitions", "expected a mapping of name: expression")
+            return {}
+        return {str(k): _text(v) for k, v in raw.items()}
+
+    def _rows(self, section: str) -> list[tuple[str, Mapping[str, Any]]]:
+        raw = self.data.get(section) or []
+        if not isinstance(raw, list):
+            self._say(section, "expected a list")
+            return []
+        rows: list[tuple[str, Mapping[str, Any]]] = []
+        seen: set[str] = set()
+        for number, row in enumerate(raw):
+            if not isinstance(row, Mapping):
+                self._say(f"{section}.{number}", "expected a mapping")
+                continue
+            name = str(row.get("id") or row.get("property") or number)
+            if name in seen:
+                self._say(f"{section}.{name}", f"{name!r} stands twice")
+            seen.add(name)
+            rows.append((f"{section}.{name}", row))
+        return rows
+
+    def _stage(self, path: str, row: Mapping[str, Any]) -> Stage | None:
+        required = {"id", "label", "when", "since", "team"}
+        if not self._keys(path, row, required, required):
+            return None
+        self._one_of(f"{path}.team", row["team"], TEAMS)
+        when = self._expr(f"{path}.when", row["when"], "condition")
+        since = self._expr(f"{path}.since", row["since"], "instant")
+        if when is None or since is None or self._is_off(row["id"], when, since):
+            return None
+        return Stage(row["id"], str(row["label"]), when, since, row["team"])
+
+    def _state(self, path: str, row: Mapping[str, Any]) -> State | None:
+        required = {"id", "label", "when", "since", "owner", "due", "action", "subject", "body"}
+        if not self._keys(path, row, required | {"sooner", "cool_down_hours"}, required):
+            return None
+        self._one_of(f"{path}.owner", row["owner"], TEAMS)
+        when = self._expr(f"{path}.when", row["when"], "condition")
+        since = self._expr(f"{path}.since", row["since"], "instant")
+        term = self._term(f"{path}.due", row["due"])
+        sooner = self._sooner(f"{path}.sooner", row.get("sooner"))
+        self._texts(path, row)
+        cool_down = row.get("cool_down_hours", 24)
+        if isinstance(cool_down, bool) or not isinstance(cool_down, int) or cool_down < 0:
+            self._say(f"{path}.cool_down_hours", "expected a whole number of hours")
+            cool_down = 24
+        if when is None or since is None or term is None or self._is_off(row["id"], when, since):
+            return None
+        return State(
+            row["id"], str(row["label"]), when, since, row["owner"], term, str(row["action"]),
+            str(row["subject"]), str(row["body"]), sooner, cool_down,
+        )  # fmt: skip
+
+    def _texts(self, path: str, row: Mapping[str, Any]) -> None:
+        for key in ("action", "subject", "body"):
+            if not str(row[key]).strip():
+                self._say(f"{path}.{key}", "is empty: a task nobody can act on is refused")
+            for name in _PLACEHOLDER.findall(str(row[key])):
+                if name not in FACTS:
+                    self._say(f"{path}.{key}", f"there is no fact {name!r}{_near(name, FACTS)}")
+
+    def _sooner(self, path: str, raw: object) -> Sooner | None:
+        if raw is None:
+            return None
+        if not isinstance(raw, Mapping):
+            self._say(path, "expected {when: ..., due: ...}")
+            return None
+        if not self._keys(path, raw, {"when", "due"}, {"when", "due"}):
+            return None
+        when = self._expr(f"{path}.when", raw["when"], "condition")
+        term = self._term(f"{path}.due", raw["due"])
+        return Sooner(when, term) if when is not None and term is not None else None
+
+    def _field(self, path: str, row: Mapping[str, Any]) -> Field | None:
+        allowed = {"property", "label", "type", "value", "from", "native"}
+        if not self._keys(path, row, allowed, {"property", "label", "type"}):
+            return None
+        self._one_of(f"{path}.type", row["type"], FIELD_TYPES)
+        name, label, native = str(row["property"]), str(row["label"]), bool(row.get("native"))
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,79}", name):
+            self._say(f"{path}.property", "use lower-case letters, digits and underscores")
+        if ("value" in row) == ("from" in row):
+            self._say(path, "needs exactly one of 'value' (an expression) and 'from'")
+            return None
+        if "from" in row:
+            self._one_of(f"{path}.from", row["from"], HUB_VALUES)
+            return Field(name, label, row["type"], native, hub=str(row["from"]))
+        expr = self._expr(f"{path}.value", row["value"], "value")
+        if expr is None or self._is_off(name, expr):
+            return None
+        self._field_type(path, row["type"], expr)
+        return Field(name, label, row["type"], native, expr=expr)
+
+    def _field_type(self, path: str, type_: str, expr: Expr) -> None:
+        fits = {
+            "string": {FactType.TEXT, FactType.ENUM},
+            "enumeration": {FactType.ENUM, FactType.TEXT},
+            "number": {FactType.COUNT, FactType.MONEY, FactType.LOTS, FactType.RATIO},
+            "date": {FactType.TIME},
+            "datetime": {FactType.TIME},
+            "bool": {FactType.BOOL},
+            "checkboxes": set[FactType](),
+        }
+        if type_ in fits and expr.type not in fits[type_]:
+            self._say(
+                f"{path}.type",
+                f"a {expr.type.value} cannot fill a {type_} property; "
+                f"fitting types: {', '.join(t for t, facts in fits.items() if expr.type in facts)}",
+            )
+
+    def _term(self, path: str, raw: object) -> Term | None:
+        text = " ".join(str(raw).split())
+        if text == "same day":
+            return Term(days=0)
+        if text == "next day":
+            return Term(days=1)
+        match = _DUE.match(text)
+        if match is None or int(match[1]) == 0:
+            self._say(
+                path, f"{text[:40]!r} is no due time: write '5 minutes', '1 hour', 'same day', "
+                "'next day' or '2 days'",
+            )  # fmt: skip
+            return None
+        number = int(match[1])
+        if match[2] == "day":
+            return Term(days=number)
+        return Term(minutes=number * (60 if match[2] == "hour" else 1))
+
+    def _expr(self, path: str, raw: object, want: str) -> Expr | None:
+        read = {"condition": condition, "instant": instant, "value": value}[want]
+        try:
+            return read(_text(raw), self.scope, path)
+        except RuleError as error:
+            self._say(path, str(error))
+            return None
+
+    def _is_off(self, name: str, *exprs: Expr) -> bool:
+        missing = sorted({f for e in exprs for f in e.families} - self.connected)
+        if missing:
+            self.off[str(name)] = missing[0]
+        return bool(missing)
+
+    def _whole(self, stages: list[Stage], fields: list[Field]) -> None:
+        if not self.problems and (not stages or stages[-1].when.text.strip().lower() != "true"):
+            self._say("stages", "the last stage must be `when: \"true\"`, so that everyone has one")
+        if len(fields) > 500:
+            self._say("fields", f"{len(fields)} fields; a CRM record holds at most 500")
+
+    def _keys(
+        self, path: str, row: Mapping[str, Any], allowed: set[str], required: set[str]
+    ) -> bool:
+        prefix = f"{path}." if path else ""
+        for key in row:
+            if key not in allowed:
+                self._say(f"{prefix}{key}", f"unknown key{_near(str(key), allowed)}")
+        missing = sorted(required - set(row))
+        for key in missing:
+            self._say(path or key, f"{key!r} is missing")
+        return not missing
+
+    def _one_of(self, path: str, raw: object, valid: Iterable[str]) -> None:
+        if raw not in valid:
+            names = ", ".join(valid)
+            self._say(path, f"{str(raw)[:40]!r} is not one of: {names}")
+
+    def _say(self, path: str, message: str) -> None:
+        self.problems.append((path, message))
+
+
+def _text(raw: object) -> str:
+    if raw is True:
+        return "true"
+    if raw is False:
+        return "false"
+    return str(raw)
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    close = get_close_matches(name, sorted(names), n=1)
+    return f". Did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(names)[:40])}"
+
+
+def fact_of(name: str) -> Fact:
+    """The declaration of a fact (``KeyError`` if there is none)."""
+    return FACTS[name]

@@ -1,0 +1,132 @@
+"""Episodes: one row a reason. Opened by conditional insert, so that no reason opens twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy.engine import Connection
+
+from state import schema
+from state.facts_sql import work
+from state.projection import Key, insert
+
+_e = schema.episode
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A reason that began: open while ``closed_at`` is None, with a task once ``admitted_at`` is set."""
+
+    brand: str
+    client_id: str
+    state: str
+    n: int
+    key: str
+    begin_at: int
+    opened_at: int
+    closed_at: int | None
+    close_reason: str
+    refused: str
+    refused_why: str
+    admitted_at: int | None
+    due_at: int | None
+    team: str
+    owner: str
+    priority: str
+    destination: str
+    contact: str
+    rule_version: int
+
+    @property
+    def client(self) -> Key:
+        """(brand, client id)."""
+        return (self.brand, self.client_id)
+
+
+_COLUMNS = [_e.c[n] for n in Episode.__dataclass_fields__]
+
+
+def open_of_work(connection: Connection) -> dict[tuple[str, str, str], Episode]:
+    """Open episodes of the clients on the work list, by (brand, client, state)."""
+    query = select(*_COLUMNS).select_from(
+        work.join(_e, and_(_e.c.brand == work.c.brand, _e.c.client_id == work.c.client_id))
+    )
+    found = [Episode(*row) for row in connection.execute(query.where(_e.c.closed_at.is_(None)))]
+    return {(e.brand, e.client_id, e.state): e for e in found}
+
+
+def latest_of_work(connection: Connection) -> dict[tuple[str, str, str], tuple[int, int]]:
+    """(number, closed at) of the latest episode of each client and state that is closed."""
+    query = (
+        select(_e.c.brand, _e.c.client_id, _e.c.state, func.max(_e.c.n), func.max(_e.c.closed_at))
+        .select_from(
+            work.join(_e, and_(_e.c.brand == work.c.brand, _e.c.client_id == work.c.client_id))
+        )
+        .where(_e.c.closed_at.is_not(None))
+        .group_by(_e.c.brand, _e.c.client_id, _e.c.state)
+    )
+    return {(b, c, s): (n, at) for b, c, s, n, at in connection.execute(query)}
+
+
+def open_(connection: Connection, episodes: Sequence[Episode]) -> None:
+    """Open episodes; one that somebody else opened meanwhile stays as it is."""
+    if episodes:
+        connection.execute(insert(connection, _e).on_conflict_do_nothing(), [_row(e) for e in episodes])
+
+
+def judge(connection: Connection, episodes: Sequence[Episode]) -> None:
+    """Store a new judgement (and begin) of open episodes without a task."""
+    names = ("begin_at", "refused", "refused_why", "admitted_at", "due_at", "team", "owner",
+             "priority", "destination", "contact", "rule_version")  # fmt: skip
+    if episodes:
+        connection.execute(
+            sa.update(_e)
+            .where(_e.c.key == bindparam("b_key"), _e.c.admitted_at.is_(None))
+            .values({n: bindparam(f"b_{n}") for n in names}),
+            [{f"b_{k}": v for k, v in _row(e).items() if k in {*names, "key"}} for e in episodes],
+        )
+
+
+def close(connection: Connection, keys: Sequence[str], at: int, reason: str) -> None:
+    """Close episodes whose reason is gone."""
+    if keys:
+        connection.execute(
+            sa.update(_e)
+            .where(_e.c.key.in_(keys), _e.c.closed_at.is_(None))
+            .values(closed_at=at, close_reason=reason)
+        )
+
+
+def of_client(connection: Connection, brand: str, client_id: str) -> list[Episode]:
+    """All episodes of a client, latest first."""
+    query = (
+        select(*_COLUMNS)
+        .where(_e.c.brand == brand, _e.c.client_id == client_id)
+        .order_by(_e.c.opened_at.desc(), _e.c.key)
+    )
+    return [Episode(*row) for row in connection.execute(query)]
+
+
+def count_tasks(connection: Connection) -> list[tuple[str, str, int, int]]:
+    """(team, state, tasks ever opened, still open)."""
+    still = func.sum(sa.case((_e.c.closed_at.is_(None), 1), else_=0))
+    query = (
+        select(_e.c.team, _e.c.state, func.count(), still)
+        .where(_e.c.admitted_at.is_not(None))
+        .group_by(_e.c.team, _e.c.state)
+        .order_by(_e.c.team, _e.c.state)
+    )
+    return [(t, s, n, o) for t, s, n, o in connection.execute(query)]
+
+
+def _row(e: Episode) -> dict[str, Any]:
+    return {n: getattr(e, n) for n in Episode.__dataclass_fields__}
+
+
+def keys_of(episodes: Iterable[Episode]) -> list[str]:
+    """Their keys."""
+    return [e.key for e in episodes]

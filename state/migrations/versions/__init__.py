@@ -1,0 +1,3 @@
+"""Alembic migrations of the hub's database."""
+
+from __future__ import annotations

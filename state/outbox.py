@@ -1,0 +1,339 @@
+"""Desired state of CRM records, the outbox of differences, and the shadow of what the CRM has.
+
+``desired`` holds what each record should be; ``crm_shadow`` what the CRM acknowledged. Where the
+two differ there is one outbox row, which carries no payload: the desired state is read when the
+row is claimed, so it is replaced until then by itself. A claim carries the fence of the engine
+that made it; an engine that lost the role acknowledges nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy.engine import Connection
+
+from state import schema
+from state.projection import insert
+
+_d, _o, _s = schema.desired, schema.outbox, schema.crm_shadow
+
+PENDING, IN_FLIGHT, ASIDE = "pending", "in_flight", "aside"
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What a CRM record should be. ``body`` maps names to canonical texts."""
+
+    object: str
+    key: str
+    body: Mapping[str, str] = field(repr=False)
+    priority: int = 3
+
+    def text(self) -> str:
+        """The body as stored."""
+        return json.dumps(self.body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An outbox row in our hands, with the desired state and what the CRM acknowledged.
+
+    ``crm_id`` is blank while the hub does not know the CRM's record.
+    """
+
+    object: str
+    key: str
+    body: Mapping[str, str] = field(repr=False)
+    hash: str
+    crm_id: str
+    acknowledged: Mapping[str, str] = field(repr=False)
+    attempts: int
+
+
+def digest(text: str) -> str:
+    """Hash of a stored body."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def want(connection: Connection, destination: str, rows: Sequence[Desired], now: int) -> int:
+    """Store desired states; those that changed get an outbox row.
+
+    Returns:
+        How many records' desired state changed.
+    """
+    changed = 0
+    for start in range(0, len(rows), 5000):
+        changed += _want(connection, destination, rows[start : start + 5000], now)
+    return changed
+
+
+def _want(connection: Connection, destination: str, rows: Sequence[Desired], now: int) -> int:
+    if not rows:
+        return 0
+    known = _known(connection, destination, rows)
+    values = []
+    for row in rows:
+        text = row.text()
+        hash_ = digest(text)
+        if known.get((row.object, row.key)) != hash_:
+            values.append(
+                {"destination": destination, "object": row.object, "key": row.key, "body": text,
+                 "hash": hash_, "priority": row.priority, "changed_at": now}
+            )  # fmt: skip
+    if not values:
+        return 0
+    statement = insert(connection, _d)
+    names = ("body", "hash", "priority", "changed_at")
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["destination", "object", "key"],
+            set_={n: statement.excluded[n] for n in names},
+        ),
+        values,
+    )
+    _announce(connection, destination, values, now)
+    return len(values)
+
+
+def _known(
+    connection: Connection, destination: str, rows: Sequence[Desired]
+) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    for obj in sorted({r.object for r in rows}):
+        keys = [r.key for r in rows if r.object == obj]
+        query = select(_d.c.key, _d.c.hash).where(
+            _d.c.destination == destination, _d.c.object == obj, _d.c.key.in_(keys)
+        )
+        found |= {(obj, key): hash_ for key, hash_ in connection.execute(query)}
+    return found
+
+
+def _announce(
+    connection: Connection, destination: str, values: Sequence[Mapping[str, Any]], now: int
+) -> None:
+    """A difference makes (or wakes) an outbox row; no difference removes it."""
+    rows = [
+        {"destination": destination, "object": v["object"], "key": v["key"],
+         "priority": v["priority"], "status": PENDING, "created_at": now, "next_try_at": 0}
+        for v in values
+    ]  # fmt: skip
+    statement = insert(connection, _o)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["destination", "object", "key"],
+            # A row in flight stays in flight: its acknowledgement sees the newer desired state.
+            set_={
+                "status": sa.case((_o.c.status == IN_FLIGHT, IN_FLIGHT), else_=PENDING),
+                "next_try_at": 0,
+                "attempts": 0,
+                "priority": sa.case(
+                    (_o.c.priority < statement.excluded.priority, _o.c.priority),
+                    else_=statement.excluded.priority,
+                ),
+            },
+        ),
+        rows,
+    )
+    _settle(connection, destination, [v["key"] for v in values])
+
+
+def _settle(connection: Connection, destination: str, keys: Sequence[str]) -> None:
+    """Remove rows whose desired state is what the CRM already acknowledged."""
+    same = (
+        select(_s.c.key)
+        .join(_d, and_(_d.c.destination == _s.c.destination, _d.c.object == _s.c.object,
+                       _d.c.key == _s.c.key))
+        .where(_s.c.destination == destination, _s.c.object == _o.c.object,
+               _s.c.key == _o.c.key, _s.c.hash == _d.c.hash)
+    )  # fmt: skip
+    connection.execute(
+        sa.delete(_o).where(
+            _o.c.destination == destination, _o.c.key.in_(keys), _o.c.status != IN_FLIGHT,
+            sa.exists(same),
+        )
+    )  # fmt: skip
+
+
+def sweep(connection: Connection, destination: str, now: int) -> int:
+    """Make an outbox row wherever desired and acknowledged state differ and none stands.
+
+    The outbox is a hint; this is the truth. It also takes back rows a dead engine left in flight.
+
+    Returns:
+        How many rows were made or taken back.
+    """
+    back = connection.execute(
+        sa.update(_o)
+        .where(_o.c.destination == destination, _o.c.status == IN_FLIGHT)
+        .values(status=PENDING, next_try_at=0)
+    ).rowcount
+    rows = (
+        select(_d.c.destination, _d.c.object, _d.c.key, _d.c.priority, sa.literal(PENDING),
+               sa.literal(now), sa.literal(0))
+        .select_from(
+            _d.outerjoin(_s, and_(_s.c.destination == _d.c.destination,
+                                  _s.c.object == _d.c.object, _s.c.key == _d.c.key))
+        )
+        .where(_d.c.destination == destination,
+               or_(_s.c.hash.is_(None), _s.c.hash != _d.c.hash))
+    )  # fmt: skip
+    names = ["destination", "object", "key", "priority", "status", "created_at", "next_try_at"]
+    statement = insert(connection, _o).from_select(names, rows)
+    made = connection.execute(statement.on_conflict_do_nothing()).rowcount
+    return int(back) + int(made)
+
+
+def unwant(connection: Connection, destination: str, obj: str, keys: Sequence[str]) -> None:
+    """Stop caring for records (their client is gone); what the CRM holds stays as it is."""
+    for table in (_d, _o):
+        if keys:
+            connection.execute(
+                sa.delete(table).where(
+                    table.c.destination == destination, table.c.object == obj,
+                    table.c.key.in_(keys),
+                )
+            )  # fmt: skip
+
+
+def claim(
+    connection: Connection, destination: str, obj: str, limit: int, now: int, fence: int,
+    *, needed_by_tasks: bool = False,
+) -> list[Claim]:
+    """Take up to ``limit`` rows that are due, most urgent first, and mark them in flight.
+
+    Args:
+        needed_by_tasks: only contacts that a waiting task needs and the CRM does not have yet.
+    """  # fmt: skip
+    ready = or_(
+        _o.c.status == PENDING, and_(_o.c.status == ASIDE, func.coalesce(_o.c.next_try_at, 0) <= now)
+    )
+    query = (
+        select(_o.c.key, _d.c.body, _d.c.hash, _s.c.crm_id, _s.c.acknowledged, _o.c.attempts)
+        .select_from(
+            _o.join(_d, and_(_d.c.destination == _o.c.destination, _d.c.object == _o.c.object,
+                             _d.c.key == _o.c.key))
+            .outerjoin(_s, and_(_s.c.destination == _o.c.destination, _s.c.object == _o.c.object,
+                                _s.c.key == _o.c.key))
+        )
+        .where(_o.c.destination == destination, _o.c.object == obj, ready,
+               func.coalesce(_o.c.next_try_at, 0) <= now)
+        .order_by(_o.c.priority, _o.c.key)
+        .limit(limit)
+    )  # fmt: skip
+    if needed_by_tasks:
+        query = query.where(_o.c.priority == 0, func.coalesce(_s.c.crm_id, "") == "")
+    rows = connection.execute(query).all()
+    if rows:
+        connection.execute(
+            sa.update(_o)
+            .where(_o.c.destination == destination, _o.c.object == obj,
+                   _o.c.key.in_([r.key for r in rows]))
+            .values(status=IN_FLIGHT, fence=fence)
+        )  # fmt: skip
+    return [
+        Claim(obj, r.key, json.loads(r.body), r.hash, r.crm_id or "",
+              json.loads(r.acknowledged) if r.acknowledged else {}, r.attempts)
+        for r in rows
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """What the CRM holds of one record now; ``hash`` is blank while something is still missing."""
+
+    key: str
+    crm_id: str
+    body: Mapping[str, str] = field(repr=False)
+    hash: str
+
+
+def acknowledge(
+    connection: Connection, destination: str, obj: str, rows: Sequence[Acknowledged], now: int,
+    fence: int,
+) -> None:
+    """Store what the CRM acknowledged and finish the outbox rows that have nothing left to do."""  # fmt: skip
+    if not rows:
+        return
+    statement = insert(connection, _s)
+    names = ("crm_id", "acknowledged", "hash", "seen_at", "fence")
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["destination", "object", "key"],
+            set_={n: statement.excluded[n] for n in names},
+        ),
+        [
+            {"destination": destination, "object": obj, "key": r.key, "crm_id": r.crm_id,
+             "acknowledged": json.dumps(r.body, sort_keys=True, ensure_ascii=False,
+                                        separators=(",", ":")),
+             "hash": r.hash, "seen_at": now, "fence": fence}
+            for r in rows
+        ],
+    )  # fmt: skip
+    release(connection, destination, obj, [r.key for r in rows])
+
+
+def release(connection: Connection, destination: str, obj: str, keys: Sequence[str]) -> None:
+    """Give claimed rows back: done ones go, those with a newer desired state are pending again."""
+    if not keys:
+        return
+    mine = and_(_o.c.destination == destination, _o.c.object == obj, _o.c.key.in_(keys))
+    done = (
+        select(_d.c.key)
+        .join(_s, and_(_s.c.destination == _d.c.destination, _s.c.object == _d.c.object,
+                       _s.c.key == _d.c.key))
+        .where(_d.c.destination == destination, _d.c.object == obj, _d.c.key == _o.c.key,
+               _s.c.hash == _d.c.hash)
+    )  # fmt: skip
+    connection.execute(sa.delete(_o).where(mine, sa.exists(done)))
+    connection.execute(sa.update(_o).where(mine).values(status=PENDING))
+
+
+def put_aside(
+    connection: Connection, destination: str, obj: str, next_try: Mapping[str, int]
+) -> None:
+    """Set rows aside until their next try (ms); a changed desired state wakes them earlier."""
+    if next_try:
+        connection.execute(
+            sa.update(_o)
+            .where(_o.c.destination == destination, _o.c.object == obj,
+                   _o.c.key == bindparam("k"))
+            .values(status=ASIDE, next_try_at=bindparam("at"), attempts=_o.c.attempts + 1),
+            [{"k": key, "at": at} for key, at in next_try.items()],
+        )  # fmt: skip
+
+
+def crm_ids(
+    connection: Connection, destination: str, obj: str, keys: Iterable[str]
+) -> dict[str, str]:
+    """CRM ids the hub knows."""
+    query = select(_s.c.key, _s.c.crm_id).where(
+        _s.c.destination == destination, _s.c.object == obj, _s.c.key.in_(list(keys)),
+        _s.c.crm_id != "",
+    )  # fmt: skip
+    return {key: crm_id for key, crm_id in connection.execute(query)}
+
+
+def backlog(connection: Connection, destination: str) -> dict[tuple[str, str], int]:
+    """Outbox rows by (object, status)."""
+    query = (
+        select(_o.c.object, _o.c.status, func.count())
+        .where(_o.c.destination == destination)
+        .group_by(_o.c.object, _o.c.status)
+    )
+    return {(obj, status): n for obj, status, n in connection.execute(query)}
+
+
+def bodies(
+    connection: Connection, destination: str, obj: str, keys: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    """Desired states as stored."""
+    query = select(_d.c.key, _d.c.body).where(
+        _d.c.destination == destination, _d.c.object == obj, _d.c.key.in_(list(keys))
+    )
+    return {key: json.loads(body) for key, body in connection.execute(query)}

@@ -1,0 +1,80 @@
+"""The few SQL pieces that SQLite and PostgreSQL write differently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class Greatest(FunctionElement[Any]):
+    """The largest of two or more values, none of which may be NULL.
+
+    The engines treat a NULL in opposite ways; callers rule it out.
+    """
+
+    inherit_cache = True
+    name = "rule_greatest"
+    postgresql, sqlite = "greatest", "max"
+
+    def __init__(self, *values: sa.ColumnElement[Any]) -> None:
+        super().__init__(*values)
+        self.type = values[0].type
+
+
+class Least(Greatest):
+    """The smallest of two or more values, none of which may be NULL."""
+
+    inherit_cache = True
+    name = "rule_least"
+    postgresql, sqlite = "least", "min"
+
+
+class Ratio(FunctionElement[Any]):
+    """``a / b`` as a double; NULL where ``b`` is 0."""
+
+    inherit_cache = True
+    name = "rule_ratio"
+    type = sa.Double()
+
+
+class Position(FunctionElement[Any]):
+    """Where the second text first occurs in the first, from 1; 0 if it does not."""
+
+    inherit_cache = True
+    name = "rule_position"
+    type = sa.Integer()
+
+
+@compiles(Greatest, "postgresql")
+@compiles(Least, "postgresql")
+def _extreme(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"{element.postgresql}({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(Greatest, "sqlite")
+@compiles(Least, "sqlite")
+def _extreme_sqlite(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"{element.sqlite}({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(Ratio)
+def _ratio(element: Ratio, compiler: SQLCompiler, **kw: Any) -> str:
+    # Written out with brackets: an operator made by .op() has no precedence of its own and lost
+    # the brackets of its operands.
+    over, under = (compiler.process(clause, **kw) for clause in element.clauses)
+    double = "DOUBLE PRECISION"
+    return f"(CAST({over} AS {double}) / NULLIF(CAST({under} AS {double}), 0.0))"
+
+
+@compiles(Position, "postgresql")
+def _position(element: Position, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(Position, "sqlite")
+def _position_sqlite(element: Position, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **kw)})"

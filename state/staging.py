@@ -1,0 +1,39 @@
+"""Temporary tables of one connection: made when missing, emptied, filled fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Table
+from sqlalchemy.engine import Connection, Dialect
+
+
+def fresh(connection: Connection, table: Table) -> None:
+    """An empty temporary table. IF NOT EXISTS each time: a rolled-back step takes its DDL along."""
+    connection.exec_driver_sql(_ddl(table, connection.dialect))
+    connection.execute(sa.delete(table))
+
+
+def fill(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Empty the table and fill it: COPY on PostgreSQL, executemany on SQLite."""
+    fresh(connection, table)
+    names = [c.name for c in table.columns]
+    cursor: Any = connection.connection.cursor()
+    try:
+        if connection.dialect.name == "postgresql":
+            with cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        else:
+            marks = ", ".join("?" * len(names))
+            cursor.executemany(f"INSERT INTO {table.name} VALUES ({marks})", rows)
+    finally:
+        cursor.close()
+
+
+@lru_cache(maxsize=64)
+def _ddl(table: Table, dialect: Dialect) -> str:
+    return str(sa.schema.CreateTable(table, if_not_exists=True).compile(dialect=dialect))

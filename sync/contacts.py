@@ -1,0 +1,146 @@
+"""Contacts: clients of one destination who share an e-mail share one record.
+
+The primary (earliest registration, then smallest key) fills the fields; the others are listed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from mapping.rules import FactType
+from mapping.ruleset import Field
+from mapping.texts import canonical
+from state import projection
+from state.evaluate import Evaluated
+from state.outbox import Desired
+from state.projection import Key, Member, since
+from sync.hub import Hub
+from sync.reasons import Reasons
+
+TASK_WAITS, STAGE_CHANGED, ORDINARY = 0, 2, 3
+
+
+@dataclass(slots=True)
+class Groups:
+    """Contact groups of the clients of one projection step."""
+
+    by_client: dict[Key, Member] = field(default_factory=dict)
+    others: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    _dropped: dict[str, list[str]] = field(default_factory=dict)
+
+    def contact(self, client: Key) -> str:
+        """The key of the contact a client's tasks are put on."""
+        return self.by_client[client].contact
+
+    def dropped(self, destination: str) -> list[str]:
+        """Keys that no longer name a contact of their own."""
+        return self._dropped.get(destination, [])
+
+    def bodies(
+        self, hub: Hub, rows: Sequence[Evaluated], reasons: Reasons, now: int
+    ) -> dict[str, list[Desired]]:
+        """The desired contact of each group whose primary is among ``rows``, by destination."""
+        wanted: dict[str, list[Desired]] = defaultdict(list)
+        for row in rows:
+            member = self.by_client[row.brand, row.client_id]
+            if member.contact != member.key:
+                continue
+            destination = hub.brands[row.brand].destination
+            others = self.others[destination].get(member.contact, [])
+            body = contact_body(hub, row, others, reasons, now)
+            wanted[destination].append(
+                Desired("contact", member.contact, body, self._priority(row, reasons, others))
+            )
+        return wanted
+
+    def _priority(self, row: Evaluated, reasons: Reasons, others: Sequence[str]) -> int:
+        waits = reasons.clients_with_new_tasks
+        if (row.brand, row.client_id) in waits or any(tuple(o.split(":", 1)) in waits for o in others):
+            return TASK_WAITS
+        return STAGE_CHANGED if row.stage != row.was_stage else ORDINARY
+
+
+def regroup(
+    connection: Connection, hub: Hub, rows: Sequence[Evaluated], gone: Sequence[Key]
+) -> Groups:
+    """Group the clients of this step by e-mail, and store what changed.
+
+    The work list holds every client that shares an address with one on it, so groups are whole.
+    """
+    groups = Groups()
+    for destination in hub.destinations:
+        mine = [r for r in rows if hub.brands[r.brand].destination == destination]
+        stored = projection.members(connection, destination)
+        fresh = _grouped(mine)
+        changed = [m for key, m in fresh.items() if stored.get(key) != m]
+        projection.save_members(connection, destination, changed)
+        left = [k for k in gone if hub.brands[k[0]].destination == destination]
+        projection.remove_members(connection, destination, left)
+        contacts = {m.contact for m in fresh.values()}
+        groups.by_client |= fresh
+        groups.others[destination] = _others(fresh.values())
+        before = {m.contact for m in stored.values()}
+        groups._dropped[destination] = sorted(before - contacts)
+    return groups
+
+
+def _grouped(rows: Iterable[Evaluated]) -> dict[Key, Member]:
+    by_email: dict[str, list[Member]] = defaultdict(list)
+    alone: list[Member] = []
+    for r in rows:
+        member = Member(r.brand, r.client_id, r.identity["client.email"], r.registered_at, "")
+        (by_email[member.email_norm] if member.email_norm else alone).append(member)
+    found: dict[Key, Member] = {}
+    for members in [*by_email.values(), *[[m] for m in alone]]:
+        primary = min(members, key=lambda m: (m.registered_at, m.key)).key
+        for m in members:
+            found[m.brand, m.client_id] = Member(
+                m.brand, m.client_id, m.email_norm, m.registered_at, primary
+            )
+    return found
+
+
+def _others(members: Iterable[Member]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for m in members:
+        if m.key != m.contact:
+            found[m.contact].append(m.key)
+    return {contact: sorted(keys) for contact, keys in found.items()}
+
+
+def contact_body(
+    hub: Hub, row: Evaluated, others: Sequence[str], reasons: Reasons, now: int
+) -> dict[str, str]:
+    """All properties of a contact as canonical texts."""
+    kept = _hub_values(row, reasons, now)
+    body = {
+        "broker_client_id": f"{row.brand}:{row.client_id}",
+        "broker_other_ids": ", ".join(others),
+    }
+    zone, digits = hub.brands[row.brand].zone, hub.digits(row.brand)
+    for f in hub.rules[row.brand].fields:
+        name = hub.property_name(f.property, native=f.native)
+        body[name] = kept[f.hub] if f.hub else _value(f, row.fields[f.property], zone, digits)
+    return body
+
+
+def _value(f: Field, value: Any, zone: str, digits: int) -> str:
+    fact_type = f.expr.type if f.expr is not None else FactType.TEXT
+    return canonical(value, fact_type, f.type, zone, digits)
+
+
+def _hub_values(row: Evaluated, reasons: Reasons, now: int) -> Mapping[str, str]:
+    action, due = reasons.next_action((row.brand, row.client_id))
+    return {
+        **row.identity,
+        "profile.stage": row.stage,
+        "profile.stage_since": str(since(row, now)),
+        "profile.states": ";".join(row.states),
+        "tasks.next_action": action,
+        "tasks.next_action_due": due,
+    }

@@ -1,0 +1,51 @@
+"""The parts of a running hub, put together by ``brokersync/bootstrap.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.base import Source
+from connectors.clock import Clock
+from connectors.destination import Destination
+from mapping.money import Rates, exponent
+from mapping.policy import BrandPolicy
+from mapping.ruleset import RuleSet
+from state.store import Store
+
+Progress = Callable[[str, str, int, int | None], None]
+"""(phase, what, done so far, total if known): for progress bars."""
+
+
+def silent(phase: str, what: str, done: int, total: int | None) -> None:
+    """No progress is shown."""
+    del phase, what, done, total
+
+
+@dataclass(slots=True)
+class Hub:
+    """Everything a cycle needs. ``rules`` is by brand: bases and connected families differ."""
+
+    store: Store
+    clock: Clock
+    brands: Mapping[str, BrandPolicy]
+    sources: Sequence[Source[Any]]
+    destinations: Mapping[str, Destination]
+    rules: Mapping[str, RuleSet]
+    rates: Mapping[str, Rates]
+    prefix: str = "brokerage_"
+    rules_source: str = ""
+    in_flight: int = 4
+    retention_days: int = 30
+    progress: Progress = field(default=silent)
+
+    def digits(self, brand: str) -> int:
+        """Digits of a brand's base currency."""
+        return exponent(self.brands[brand].base_currency)
+
+    def property_name(self, name: str, *, native: bool = False) -> str:
+        """A field's property in the CRM: prefixed, unless native or the hub's own key."""
+        if native or name.startswith("broker_") or name.startswith(self.prefix):
+            return name
+        return f"{self.prefix}{name}"

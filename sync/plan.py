@@ -1,0 +1,115 @@
+"""Plan: what the next sync would write, in contacts, fields, tasks, calls and share of the day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.destination import CrmObject
+from mapping.texts import same
+from state import outbox
+from sync.cycle import rehearse
+from sync.delivery import CONTACT
+from sync.hub import Hub
+from sync.push import Pusher
+
+_PAGE = 5000
+
+
+@dataclass(slots=True)
+class Planned:
+    """One destination's share of a plan. Counts are of writes the CRM would receive.
+
+    ``unread`` counts records the hub has never seen in the CRM: they are read first, and those
+    the CRM already holds may need fewer writes.
+    """
+
+    contacts_created: int = 0
+    contacts_updated: int = 0
+    tasks_created: int = 0
+    tasks_updated: int = 0
+    associations: int = 0
+    unread: int = 0
+    calls: int = 0
+    daily_limit: int | None = None
+    fields: Counter[str] = field(default_factory=Counter)
+    playbooks: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as one object."""
+        share = self.calls / self.daily_limit if self.daily_limit else None
+        return {
+            "contacts": {
+                "create": self.contacts_created, "update": self.contacts_updated,
+                "total": self.contacts_created + self.contacts_updated,
+            },
+            "tasks": {
+                "create": self.tasks_created, "update": self.tasks_updated,
+                "total": self.tasks_created + self.tasks_updated,
+            },
+            "associations": self.associations,
+            "fields": dict(sorted(self.fields.items())),
+            "new_tasks": dict(sorted(self.playbooks.items())),
+            "unread": self.unread,
+            "calls": self.calls,
+            "daily_limit": self.daily_limit,
+            "daily_share": share,
+        }  # fmt: skip
+
+
+def plan(hub: Hub) -> dict[str, Planned]:
+    """What a sync would write if it ran now, by destination. Nothing is kept, nothing is written."""
+    planned: dict[str, Planned] = {}
+    with hub.store.rehearsal():
+        now, _ = rehearse(hub)
+        for name, destination in hub.destinations.items():
+            with hub.store.transaction("plan.sweep") as connection:
+                outbox.sweep(connection, name, now)
+                counts = destination.counts
+                pusher = Pusher(hub, name, destination, 0, lambda connection: None)
+                one = Planned(daily_limit=counts.daily_limit or destination.daily_limit)
+                for obj in (CrmObject.CONTACT, CrmObject.TASK):
+                    _count(connection, pusher, obj, now, one)
+            planned[name] = one
+    return planned
+
+
+def _count(connection: Any, pusher: Pusher, obj: CrmObject, now: int, one: Planned) -> None:
+    types = pusher.types(obj)
+    batch = pusher.destination.batch
+    writes = reads = links = 0
+    while claims := outbox.claim(connection, pusher.name, obj.value, _PAGE, now, 0):
+        for claim in claims:
+            reads += not claim.crm_id
+            changed = [
+                n for n, v in claim.body.items()
+                if n != CONTACT
+                and not same(types.get(n, "string"), v, claim.acknowledged.get(n, ""))
+            ]  # fmt: skip
+            if changed or not claim.crm_id:
+                writes += 1
+                _count_write(one, obj, claim.key, bool(claim.crm_id), changed)
+            linked = claim.acknowledged.get(CONTACT) == claim.body.get(CONTACT)
+            links += obj is CrmObject.TASK and not linked
+    one.unread += reads
+    one.associations += links
+    reads_a_batch = 2 if obj is CrmObject.TASK else 1
+    one.calls += -(-writes // batch) + -(-links // batch) + reads_a_batch * -(-reads // batch)
+
+
+def _count_write(
+    one: Planned, obj: CrmObject, key: str, known: bool, changed: list[str]
+) -> None:
+    if obj is CrmObject.CONTACT:
+        one.fields.update(changed)
+        if known:
+            one.contacts_updated += 1
+        else:
+            one.contacts_created += 1
+        return
+    if known:
+        one.tasks_updated += 1
+    else:
+        one.tasks_created += 1
+        one.playbooks[key.split(":")[2]] += 1

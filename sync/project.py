@@ -1,0 +1,112 @@
+"""Project: facts, rules, profiles, episodes and desired CRM state of touched and due clients.
+
+One step handles one work list in one transaction: what was touched is forgotten exactly when what
+follows from it is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from state import facts_sql, intake, outbox, projection, sources
+from state.evaluate import Evaluated, Evaluator
+from sync.contacts import Groups, regroup
+from sync.hub import Hub
+from sync.reasons import Reasons
+from sync.tasks import task_bodies
+
+STEP = 2000
+Guard = Callable[[Connection], None]
+
+
+@dataclass(slots=True)
+class Projected:
+    """What a projection did."""
+
+    clients: int = 0
+    stage_changes: int = 0
+    tasks_opened: int = 0
+    tasks_closed: int = 0
+    refused: int = 0
+    contacts: int = 0
+    tasks: int = 0
+
+
+class Projector:
+    """One run's projection: rule sets are compiled once and stay the same to the end of the run.
+
+    Args:
+        guard: called with each transaction's connection; refuses when the engine role is lost.
+    """
+
+    def __init__(self, hub: Hub, run: int, rule_version: int, guard: Guard) -> None:
+        self.hub = hub
+        self.run = run
+        self.rule_version = rule_version
+        self.guard = guard
+        self.evaluators = {b: Evaluator(rules) for b, rules in hub.rules.items()}
+        self.done = Projected()
+
+    def project(self, now: int) -> Projected:
+        """Work until nothing is touched or due at ``now`` (ms)."""
+        with self.hub.store.reading() as connection:
+            horizons = sources.horizons(connection, [s.name for s in self.hub.sources])
+        psp = {b: min(now, h.get("psp", 0)) for b, h in horizons.items()}
+        while True:
+            with self.hub.store.transaction("project.step") as connection:
+                self.guard(connection)
+                size = projection.fill_work(connection, STEP, now, psp)
+                if size:
+                    self._step(connection, now, horizons)
+            if size == 0:
+                return self.done
+            self.hub.progress("project", "clients", self.done.clients, None)
+
+    def _step(
+        self, connection: Connection, now: int, horizons: Mapping[str, Mapping[str, int]]
+    ) -> None:
+        gone = projection.gone(connection)
+        rows: list[Evaluated] = []
+        for brand in projection.work_brands(connection):
+            if brand in self.evaluators:
+                own = horizons.get(brand, {})
+                facts_sql.compute(connection, brand, min(now, own.get("psp", 0)))
+                rows += self.evaluators[brand].rows(connection, brand, now, own)
+        self.done.stage_changes += projection.save_profiles(
+            connection, rows, now, self.rule_version, self.run
+        )
+        self.done.clients += len(rows)
+        projection.remove_profiles(connection, gone)
+        groups = regroup(connection, self.hub, rows, gone)
+        reasons = Reasons(self.hub, self.rule_version, groups, now)
+        reasons.load(connection)
+        for row in rows:
+            reasons.judge(row)
+        reasons.close_gone(gone)
+        reasons.store(connection)
+        self._want(connection, rows, groups, reasons, now)
+
+    def _want(
+        self, connection: Connection, rows: Sequence[Evaluated], groups: Groups,
+        reasons: Reasons, now: int,
+    ) -> None:  # fmt: skip
+        self.done.tasks_opened += len(reasons.admitted)
+        self.done.tasks_closed += len(reasons.tasks_closed)
+        self.done.refused += reasons.refused
+        tasks = task_bodies(connection, self.hub, reasons)
+        contacts = groups.bodies(self.hub, rows, reasons, now)
+        for name in self.hub.destinations:
+            outbox.unwant(connection, name, "contact", groups.dropped(name))
+            self.done.tasks += outbox.want(connection, name, tasks.get(name, []), now)
+            self.done.contacts += outbox.want(connection, name, contacts.get(name, []), now)
+
+
+def touch_all(hub: Hub, guard: Guard) -> None:
+    """Every client is to be computed again."""
+    with hub.store.transaction("project.touch_all") as connection:
+        guard(connection)
+        intake.touch_all(connection)

@@ -1,0 +1,199 @@
+"""Push: claim, deliver a few batches abreast, acknowledge; tasks before everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from sqlalchemy.engine import Connection
+
+from connectors.destination import CrmObject, Destination
+from mapping.errors import BrokersyncError
+from state import outbox, sources
+from state.outbox import Acknowledged, Claim
+from sync.delivery import CONTACT, Batch, Delivered, deliver
+from sync.hub import Hub
+
+Guard = Callable[[Connection], None]
+_HOUR_MS = 3_600_000
+
+
+@dataclass(slots=True)
+class Pushed:
+    """What a push wrote. ``stopped`` is the error that ended it early, if one did."""
+
+    contacts_written: int = 0
+    contacts_created: int = 0
+    tasks_written: int = 0
+    tasks_created: int = 0
+    associations: int = 0
+    refused: int = 0
+    adopted: int = 0
+    stopped: BrokersyncError | None = None
+
+    def count(self, obj: CrmObject, rows: Sequence[Delivered]) -> None:
+        """Add a delivered batch."""
+        written, created = sum(r.wrote for r in rows), sum(r.created for r in rows)
+        self.refused += sum(r.refused is not None for r in rows)
+        self.associations += sum(r.associated for r in rows)
+        self.adopted += sum(not r.wrote and not r.claim.crm_id and bool(r.crm_id) for r in rows)
+        if obj is CrmObject.CONTACT:
+            self.contacts_written += written
+            self.contacts_created += created
+        else:
+            self.tasks_written += written
+            self.tasks_created += created
+
+
+@dataclass(slots=True)
+class Pusher:
+    """One destination's push in one run."""
+
+    hub: Hub
+    name: str
+    destination: Destination
+    fence: int
+    guard: Guard
+    done: Pushed = field(default_factory=Pushed)
+
+    def push(self) -> Pushed:
+        """Deliver all that is pending; stop cleanly at the first error that is not a record's."""
+        with self.hub.store.transaction(f"push.{self.name}.sweep") as connection:
+            self.guard(connection)
+            outbox.sweep(connection, self.name, self.hub.clock.now_ms())
+        try:
+            self._drain(CrmObject.CONTACT, needed_by_tasks=True)
+            self._drain(CrmObject.TASK)
+            self._drain(CrmObject.CONTACT)
+        except BrokersyncError as error:
+            self.done.stopped = error
+        return self.done
+
+    def _drain(self, obj: CrmObject, *, needed_by_tasks: bool = False) -> None:
+        batches = self._batches(obj, needed_by_tasks)
+        if self.hub.in_flight <= 1:
+            for batch in batches:
+                self._deliver_here(batch)
+            return
+        running: dict[Future[list[Delivered]], Batch] = {}
+        failure: BrokersyncError | None = None
+        with ThreadPoolExecutor(self.hub.in_flight, thread_name_prefix="push") as pool:
+            more = True
+            while more or running:
+                while more and failure is None and len(running) < self.hub.in_flight:
+                    batch = next(batches, None)
+                    more = batch is not None
+                    if batch is not None:
+                        running[pool.submit(deliver, self.destination, batch)] = batch
+                if failure is not None and not running:
+                    break
+                finished, _ = wait(running, return_when=FIRST_COMPLETED) if running else ([], [])
+                for future in finished:
+                    batch = running.pop(future)
+                    failure = self._finish(batch, future) or failure
+        if failure is not None:
+            raise failure
+
+    def _deliver_here(self, batch: Batch) -> None:
+        try:
+            rows = deliver(self.destination, batch)
+        except BrokersyncError:
+            self._give_back(batch)
+            raise
+        self._acknowledge(batch, rows)
+
+    def _finish(self, batch: Batch, future: Future[list[Delivered]]) -> BrokersyncError | None:
+        try:
+            rows = future.result()
+        except BrokersyncError as error:
+            self._give_back(batch)
+            return error
+        self._acknowledge(batch, rows)
+        return None
+
+    def _batches(self, obj: CrmObject, needed_by_tasks: bool) -> Iterator[Batch]:
+        while True:
+            now = self.hub.clock.now_ms()
+            with self.hub.store.transaction(f"push.{self.name}.claim") as connection:
+                self.guard(connection)
+                claims = outbox.claim(
+                    connection, self.name, obj.value, self.destination.batch, now, self.fence,
+                    needed_by_tasks=needed_by_tasks,
+                )  # fmt: skip
+                contacts = self._contacts(connection, claims) if obj is CrmObject.TASK else {}
+                claims = self._without_contact(connection, claims, contacts, obj, now)
+            if claims:
+                names = self.destination.task_names if obj is CrmObject.TASK else {}
+                types = self.types(obj)
+                yield Batch(obj, claims, types, names, contacts)
+            elif not contacts:
+                return
+
+    def _contacts(self, connection: Connection, claims: Sequence[Claim]) -> dict[str, str]:
+        keys = {c.body.get(CONTACT, "") for c in claims}
+        return outbox.crm_ids(connection, self.name, CrmObject.CONTACT.value, keys)
+
+    def _without_contact(
+        self, connection: Connection, claims: list[Claim], contacts: Mapping[str, str],
+        obj: CrmObject, now: int,
+    ) -> list[Claim]:  # fmt: skip
+        """Set tasks aside whose contact the CRM refused: a task without a client helps nobody."""
+        if obj is not CrmObject.TASK:
+            return claims
+        stuck = [c for c in claims if c.body.get(CONTACT, "") not in contacts]
+        rows = [
+            sources.Aside("push", self.name, obj.value, c.key, c.key.split(":", 1)[0],
+                          "its contact is not in the CRM yet: see the contact's own reason")
+            for c in stuck
+        ]  # fmt: skip
+        tries = sources.set_aside(connection, rows, now)
+        outbox.put_aside(connection, self.name, obj.value, tries)
+        return [c for c in claims if c.body.get(CONTACT, "") in contacts]
+
+    def types(self, obj: CrmObject) -> dict[str, str]:
+        """Property -> field type, for comparing values."""
+        if obj is CrmObject.TASK:
+            return {"due": "datetime"}
+        return {
+            self.hub.property_name(f.property, native=f.native):
+                "email" if f.hub == "client.email" else f.type
+            for rules in self.hub.rules.values()
+            for f in rules.fields
+        }  # fmt: skip
+
+    def _acknowledge(self, batch: Batch, rows: Sequence[Delivered]) -> None:
+        now = self.hub.clock.now_ms()
+        obj = batch.obj.value
+        with self.hub.store.transaction(f"push.{self.name}.acknowledge") as connection:
+            self.guard(connection)
+            known = [r for r in rows if r.crm_id]
+            held = [
+                Acknowledged(r.claim.key, r.crm_id, r.held, r.claim.hash if r.complete else "")
+                for r in known
+            ]
+            outbox.acknowledge(connection, self.name, obj, held, now, self.fence)
+            sources.passed(connection, "push", self.name, [r.claim.key for r in rows if r.complete])
+            self._set_aside(connection, batch, rows, now)
+        self.done.count(batch.obj, rows)
+        self.hub.progress("push", f"{obj}s", self._so_far(batch.obj), None)
+
+    def _so_far(self, obj: CrmObject) -> int:
+        done = self.done
+        return done.contacts_written if obj is CrmObject.CONTACT else done.tasks_written
+
+    def _set_aside(
+        self, connection: Connection, batch: Batch, rows: Sequence[Delivered], now: int
+    ) -> None:
+        asides = [
+            sources.Aside("push", self.name, batch.obj.value, r.claim.key,
+                          r.claim.key.split(":", 1)[0], f"{r.refused.code}: {r.refused.admin}")
+            for r in rows
+            if r.refused is not None
+        ]  # fmt: skip
+        tries = sources.set_aside(connection, asides, now)
+        outbox.put_aside(connection, self.name, batch.obj.value, tries)
+
+    def _give_back(self, batch: Batch) -> None:
+        with self.hub.store.transaction(f"push.{self.name}.give_back") as connection:
+            outbox.release(connection, self.name, batch.obj.value, [c.key for c in batch.claims])
