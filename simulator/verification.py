@@ -19,12 +19,12 @@ _QUIET = 31 * HOUR_MS
 _LAST_LATE = 36 * HOUR_MS
 _MINUTE = 60_000
 _RETRY_REASONS = (
-    ("document_quality", "identity"),
-    ("document_quality", "proof_of_address"),
-    ("proof_of_address", "proof_of_address"),
-    ("document_missing", "identity"),
-    ("document_missing", "selfie"),
-    ("face_mismatch", "selfie"),
+    ("document_quality", "identity", "The photo is blurred; please take it in daylight."),
+    ("document_quality", "proof_of_address", "A corner of the document is cut off."),
+    ("proof_of_address", "proof_of_address", "The bill must not be older than three months."),
+    ("document_missing", "identity", "The back of the document is missing."),
+    ("document_missing", "selfie", ""),
+    ("face_mismatch", "selfie", "We couldn't match the selfie – please try again 🙂"),
 )
 _FINAL_REASONS = ("fraud_suspected", "aml_match", "age_or_policy")
 
@@ -96,8 +96,9 @@ class Case:
             self._decide("kyc_rejected", final=True, reason=rng.choice(_FINAL_REASONS))
             return False
         if draw < 0.47 and self.attempt < 4 and not self._late:
-            reason, gap = rng.choice(_RETRY_REASONS)
-            return self._decide("kyc_rejected", final=False, reason=reason, gap=gap)
+            reason, gap, text = rng.choice(_RETRY_REASONS)
+            data = {"final": False, "reason": reason, "gap": gap, "client_text": text}
+            return self._decide("kyc_rejected", **data)
         self._decide("kyc_approved")
         return False
 

@@ -1,0 +1,179 @@
+"""One running world: its fakes, its registry table, its oracle, and one lock around them."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator.grow import grow
+from simulator.hubspot import FakeOwner, HubSpotFake
+from simulator.paymentiq import PaymentIQFake
+from simulator.portal import OWNERS
+from simulator.registry import RegistryTable
+from simulator.story import DAY_MS
+from simulator.sumsub import SumsubFake
+from simulator.truth import ContactGroup, Profile, Task, TaskLedger, contacts, profile
+from simulator.wire import Fake, Request, Response
+
+ACCESS_TOKEN = "pat-na1-simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What kind of world to run.
+
+    Args:
+        day: the story starts this many days in; reasons older than that open no task.
+        registry_url: where the broker's client table goes.
+        hubspot: keyword arguments for the CRM's fake (limits, lag, unique task keys, ...).
+    """
+
+    registry_url: str
+    seed: int = 7
+    clients: int = 1000
+    days: int = 60
+    day: float = 46
+    hubspot: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Simulation:
+    """Grows the world and keeps it; every public method takes the lock."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.lock = threading.RLock()
+        self.world = grow(options.seed, options.clients, options.days)
+        self.end_ms = self.world.start_ms + options.days * DAY_MS
+        self.live_from = self.world.start_ms + round(options.day * DAY_MS)
+        self.world.advance_to(self.live_from)
+        self.registry = RegistryTable(self.world, options.registry_url)
+        self.registry.create()
+        self.registry.refresh()
+        self.ledger = TaskLedger(self.world, self.live_from)
+        owners = [
+            FakeOwner(o.id, o.email, o.first_name, o.last_name, o.kind, o.archived) for o in OWNERS
+        ]
+        self.hubspot = HubSpotFake(
+            self.world, access_token=ACCESS_TOKEN, owners=owners, **options.hubspot
+        )
+        self.credentials: dict[str, dict[str, dict[str, Any]]] = {
+            name: {
+                "sumsub": {"app_token": f"sbx:{name}", "secret_key": f"sumsub-secret-{name}"},
+                "paymentiq": {
+                    "client_id": f"hub-{name}",
+                    "client_secret": f"paymentiq-secret-{name}",
+                    "merchant_id": brand.merchant_id,
+                },
+            }
+            for name, brand in self.world.brands.items()
+        }
+        self.fakes: dict[str, Fake] = {"hubspot": self.locked(self.hubspot.handle)}
+        self.vendors: dict[str, SumsubFake | PaymentIQFake] = {}
+        for name, secrets in self.credentials.items():
+            self.vendors[f"sumsub-{name}"] = SumsubFake(self.world, name, **secrets["sumsub"])
+            self.vendors[f"paymentiq-{name}"] = PaymentIQFake(
+                self.world, name, **secrets["paymentiq"]
+            )
+        for name, fake in self.vendors.items():
+            self.fakes[name] = self.locked(fake.handle)
+        # Half a million small objects that stay: not worth a look at every collection.
+        gc.freeze()
+
+    def locked(self, handle: Fake) -> Fake:
+        """The same fake behind the lock."""
+
+        def answer(request: Request) -> Response:
+            with self.lock:
+                return handle(request)
+
+        return answer
+
+    def now(self) -> int:
+        """The clock."""
+        with self.lock:
+            return self.world.now_ms
+
+    def sleep(self, seconds: float) -> int:
+        """Let the clock go on; the instant after."""
+        with self.lock:
+            self.world.sleep(seconds)
+            return self.world.now_ms
+
+    def advance_to(self, instant_ms: int) -> None:
+        """Let the story go on, and write what happened into the registry table."""
+        with self.lock:
+            self.world.advance_to(instant_ms)
+            self.registry.refresh()
+
+    def observe(self) -> int:
+        """A sync happens now: the ledger takes note; how many tasks it knows."""
+        with self.lock:
+            self.ledger.observe(self.world.story_ms)
+            return len(self.ledger.tasks)
+
+    def state(self) -> dict[str, int]:
+        """The instants of the story."""
+        with self.lock:
+            world = self.world
+            return {
+                "start_ms": world.start_ms,
+                "story_ms": world.story_ms,
+                "now_ms": world.now_ms,
+                "end_ms": self.end_ms,
+                "live_from_ms": self.live_from,
+            }
+
+    def truth(self, at_ms: int | None = None) -> dict[str, Any]:
+        """What is true of everybody at an instant (now by default), as JSON.
+
+        Tasks, and with them ``next_action_due``, are those of the syncs observed so far.
+        """
+        with self.lock:
+            at = self.world.story_ms if at_ms is None else at_ms
+            people = {
+                key: profile(self.world, client, at) for key, client in self.world.clients.items()
+            }
+            return {
+                "at": at,
+                "clients": {key: self._profile(key, found) for key, found in people.items()},
+                "contacts": [_group(group) for group in contacts(self.world, at)],
+                "tasks": [_task(task) for task in self.ledger.tasks.values()],
+            }
+
+    def _profile(self, key: str, found: Profile | None) -> dict[str, Any] | None:
+        if found is None:
+            return None
+        return {
+            "stage": found.stage,
+            "since": found.since,
+            "states": found.states,
+            "fields": {**found.fields, "next_action_due": self.ledger.next_action_due(key)},
+            "person": found.person,
+            "refused": self.ledger.refused(key),
+        }
+
+    def stats(self) -> dict[str, Any]:
+        """What was asked of each fake."""
+        with self.lock:
+            calls = {name: {"calls": fake.calls} for name, fake in self.vendors.items()}
+            return {"hubspot": self.hubspot.stats(), **calls}
+
+    def crm(self) -> dict[str, Any]:
+        """What lies in the CRM's fake."""
+        with self.lock:
+            return {
+                "contacts": self.hubspot.contacts(),
+                "tasks": self.hubspot.tasks(),
+                "associations": self.hubspot.associations("broker_task_key", "broker_client_id"),
+            }
+
+
+def _group(group: ContactGroup) -> dict[str, Any]:
+    return {"primary": group.primary, "others": list(group.others), "email": group.email}
+
+
+def _task(task: Task) -> dict[str, Any]:
+    return {name: getattr(task, name) for name in Task.__dataclass_fields__}
