@@ -57,17 +57,21 @@ def _milliseconds(value: object, field: str, naive: tzinfo) -> int:
             value = datetime.fromisoformat(value)
         except ValueError:
             raise RecordError(f"field {field!r} is not a time: expected ISO 8601") from None
-    elif isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime.combine(value, time())
     if isinstance(value, datetime):
-        try:
-            at = value if value.tzinfo is not None else value.replace(tzinfo=naive)
-            return round(at.timestamp() * 1000)
-        except (OverflowError, ValueError):
-            raise RecordError(f"field {field!r} is a time out of range") from None
+        return _of_datetime(value, field, naive)
+    if isinstance(value, date):
+        return _of_datetime(datetime.combine(value, time()), field, naive)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RecordError(f"field {field!r} should be a time, found {type(value).__name__}")
     try:
         return int(value) if abs(value) >= EPOCH_MS_FROM else round(value * 1000)
     except (OverflowError, ValueError):
         raise RecordError(f"field {field!r} is not a finite number") from None
+
+
+def _of_datetime(value: datetime, field: str, naive: tzinfo) -> int:
+    try:
+        at = value if value.tzinfo is not None else value.replace(tzinfo=naive)
+        return round(at.timestamp() * 1000)
+    except (OverflowError, ValueError):
+        raise RecordError(f"field {field!r} is a time out of range") from None

@@ -94,7 +94,7 @@ class Tables:
         code = self._codes.get((status, _SAME_STATE.get(state, state)))
         if code is not None:
             return code
-        if state not in STATES:
+        if state and state not in STATES:
             raise RecordError(f"unknown state {state[:40]!r}; known are {', '.join(STATES)}")
         code = self._codes.get((status, ""))
         if code is None:

@@ -27,6 +27,7 @@ _REFUSED_TEXTS = (
     "unable to open database file",
     "no such table",
     "no such column",
+    "syntax error",
     "readonly database",
 )
 _REFUSED_MYSQL = (1044, 1045, 1046, 1049, 1054, 1064, 1142, 1143, 1146, 1698, 1792)

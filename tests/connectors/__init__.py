@@ -1,0 +1,1 @@
+"""Tests of the connectors: a contract file a vendor, and a file of its traps."""

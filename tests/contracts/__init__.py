@@ -1,0 +1,1 @@
+"""What every connector of a kind must do, as test classes to inherit."""
