@@ -81,6 +81,10 @@ class Registry:
         with connection:
             if self._engine.dialect.name == "postgresql":
                 connection.execution_options(postgresql_readonly=True)
+                milliseconds = str(self._settings.statement_timeout_s * 1000)
+                timeout = sa.func.set_config("statement_timeout", milliseconds, sa.false())
+                with self.errors(), connection.begin():
+                    connection.execute(sa.select(timeout))
             yield connection
 
     def page(
@@ -151,10 +155,6 @@ class Registry:
 
     def _rows(self, connection: sa.Connection, found: sa.Select[Any]) -> list[Mapping[str, Any]]:
         with self.errors(), connection.begin():
-            if self._engine.dialect.name == "postgresql":
-                milliseconds = str(self._settings.statement_timeout_s * 1000)
-                timeout = sa.func.set_config("statement_timeout", milliseconds, sa.true())
-                connection.execute(sa.select(timeout))
             return [dict(row) for row in connection.execute(found).mappings()]
 
     def _clients(self) -> sa.FromClause:

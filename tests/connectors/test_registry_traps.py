@@ -200,6 +200,21 @@ def test_a_select_that_fails_needs_an_admin(url: str, changed: dict[str, str], t
     source.close()
 
 
+@pytest.mark.parametrize(
+    ("server", "nap"), [("postgres_url", "pg_sleep(9)"), ("mariadb_database", "SLEEP(9)")]
+)
+def test_a_statement_that_runs_too_long_is_stopped(
+    request: pytest.FixtureRequest, server: str, nap: str
+) -> None:
+    rig = RegistryRig(request.getfixturevalue(server))
+    rig.insert(row("C-1", "2026-03-02 10:00:00"))
+    query = f"SELECT c.*, {nap} AS nap FROM crm_clients c WHERE updated_at IS NOT NULL"
+    source = rig.source(query=query, statement_timeout_s=1, columns={"device": "nap"})
+    with pytest.raises(RetryableError, match="statement_timeout_s"):
+        list(source.pull(None))
+    source.close()
+
+
 def test_a_wrong_password_and_a_server_that_is_away(url: str, tmp_path: Path) -> None:
     clock = RegistryRig(url).clock
     parts = sa.make_url(url)
