@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 
 from connectors.clock import Clock
 
-RESERVE = 2  # when HubSpot says that no more calls than this are left, everybody waits
+RESERVE = 2  # when HubSpot says that no more calls than this remain, everybody waits
 _LONGEST_MS = 60_000.0  # a clock that was set back must not stop the hub for longer
 
 
@@ -40,15 +41,17 @@ class Pacer:
         self._share = share
         self._burst = burst
         self._headroom = headroom
-        self._interval_ms = self._interval(limit)
+        self._others = 0  # calls other programs made with the same token in the last window
+        self._own: deque[float] = deque()  # when the hub's calls of the last window left
+        self._interval_ms = self._interval()
         self._turn = threading.Lock()
         self._state = threading.Lock()
         self._due_ms = 0.0  # when the next call would leave if there were no burst
         self._held_until_ms = 0.0
 
-    def _interval(self, limit: int) -> float:
-        steady = max(1, int(limit * self._share) - self._burst - self._headroom)
-        return self._window_ms / steady
+    def _interval(self) -> float:
+        ours = min(int(self._limit * self._share), self._limit - self._others)
+        return self._window_ms / max(1, ours - self._burst - self._headroom)
 
     def take(self) -> None:
         """Wait until a call may be made."""
@@ -69,6 +72,7 @@ class Pacer:
             wait = max(self._due_ms - tolerance, self._held_until_ms) - now
             if wait <= 0:
                 self._due_ms = max(self._due_ms, now) + self._interval_ms
+                self._own.append(now)
             return wait
 
     def hold(self, seconds: float) -> None:
@@ -82,12 +86,19 @@ class Pacer:
     def observe(self, limit: int | None, remaining: int | None) -> None:
         """Take notice of HubSpot's rate headers (None: the answer had none).
 
-        A lower limit than configured slows the hub down for good; few calls remaining (others use
-        the token too) make it wait for a tenth of the window, in which the oldest calls expire.
+        A lower limit than configured slows the hub down for good. Fewer calls remaining than the
+        hub itself has used mean that others use the token: they get what they take. When hardly
+        any remain, everybody waits for a tenth of the window, in which the oldest calls expire.
         """
-        if limit is not None and limit != self._limit and limit > 0:
-            with self._state:
+        with self._state:
+            if limit is not None and limit > 0:
                 self._limit = min(self._limit, limit)
-                self._interval_ms = self._interval(self._limit)
+            if remaining is not None:
+                oldest = self._clock.now_ms() - self._window_ms
+                while self._own and self._own[0] <= oldest:
+                    self._own.popleft()
+                used = (limit or self._limit) - remaining
+                self._others = max(0, used - len(self._own))
+            self._interval_ms = self._interval()
         if remaining is not None and remaining <= RESERVE:
             self.hold(self._window_ms / 10_000)

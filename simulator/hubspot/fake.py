@@ -195,6 +195,11 @@ class HubSpotFake:
         with self._lock:
             self._faults.add(faults)
 
+    def clear_faults(self) -> None:
+        """Forget what :meth:`fail_next` ordered."""
+        with self._lock:
+            self._faults.clear()
+
     def rotate_token(self, token: str) -> None:
         """Only ``token`` is good from now on."""
         self._token, self._expired = token, False

@@ -51,6 +51,10 @@ class Faults:
         """Queue faults; None lets one call pass."""
         self._waiting.extend(faults)
 
+    def clear(self) -> None:
+        """Forget what is queued."""
+        self._waiting.clear()
+
     def take(self, path: str) -> Fault | None:
         """The fault for a call of ``path``, if one is due: the first whose ``path`` matches."""
         for index, fault in enumerate(self._waiting):

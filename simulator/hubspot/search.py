@@ -43,6 +43,8 @@ def _bounded(groups: list[dict[str, Any]], asked: Mapping[str, Any]) -> None:
     filters = [f for group in groups for f in group.get("filters", ())]
     if len(groups) > 5 or len(filters) > 18 or any(len(g.get("filters", ())) > 6 for g in groups):
         raise PortalError(400, "Too many filterGroups or filters")
+    if not all({"propertyName", "operator"} <= row.keys() for row in filters):
+        raise PortalError(400, "A filter needs propertyName and operator")
     if not 0 < int(asked.get("limit") or 10) <= 200:
         raise PortalError(400, "limit must be between 1 and 200")
     if int(asked.get("after") or 0) + int(asked.get("limit") or 10) > MOST:

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import RemoteDisconnected
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -20,7 +19,7 @@ from connectors.base import Boundary, Context, no_boundary
 from connectors.clock import Clock
 from connectors.destination import CrmObject, CrmProperty
 from connectors.hubspot import HubSpotDestination, HubSpotSettings
-from simulator.hubspot import HubSpotFake
+from simulator.loopback import HttpServer
 from simulator.wire import Fake, Request
 
 TOKEN = "pat-na1-fake"
@@ -124,6 +123,21 @@ def destination_for(
     return HubSpotDestination(HubSpotSettings(**settings), context, pool=InProcessPool(fake))
 
 
+def sdk_for(fake: Fake, token: str = TOKEN) -> Any:
+    """The SDK's own client, models and exceptions, without any of the hub's code, over a fake."""
+    from hubspot import HubSpot
+
+    def build(package: Any, name: str, config: Any) -> Any:
+        del config
+        configuration = package.Configuration()
+        configuration.access_token = token
+        client = package.ApiClient(configuration=configuration)
+        client.rest_client.pool_manager = InProcessPool(fake)
+        return getattr(package, name)(api_client=client)
+
+    return HubSpot(api_factory=build)
+
+
 def prepare(
     destination: HubSpotDestination,
     contact: Sequence[CrmProperty] = (),
@@ -135,39 +149,10 @@ def prepare(
 
 
 @contextmanager
-def served(fake: HubSpotFake) -> Iterator[str]:
+def served(fake: Fake) -> Iterator[str]:
     """The fake behind a real socket on loopback; yields its base URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _serve(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            answer = fake(Request(self.command, self.path, headers, self.rfile.read(length)))
-            if answer.drop:
-                self.close_connection = True
-                return
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            if answer.status != 204:
-                self.send_header("Content-Length", str(len(answer.body)))
-            self.end_headers()
-            self.wfile.write(answer.body)
-
-        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its base's name)
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
+    server = HttpServer(fake)
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield server.url
     finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        server.close()
