@@ -21,10 +21,11 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, ColumnElement, and_, case, or_
+from sqlalchemy import BigInteger, ColumnElement, and_, case
 
 from mapping.rules import Expr, FactType
 from mapping.rules import tree as t
+from mapping.rules.nesting import nesting
 from state.rules_elements import Greatest, Least
 
 if TYPE_CHECKING:
@@ -37,8 +38,12 @@ NEVER = 2**53
 _NEVER = sa.literal_column(str(NEVER), BigInteger)
 _NOW = sa.literal_column("0", BigInteger)
 
-# Beyond this many stages the chain of one case in another is halved instead.
-_CHAIN = 24
+# SQLite's parser has room for 100 pending symbols. What is left here for one rule's moments, after
+# the statement and the choice of stage; logic that would need more wakes at any flip below it.
+_ROOM = 62
+_LEAF = 8
+# Beyond this many stages that time can move, each flip of any of them counts.
+_MAX_TIMED = 16
 
 
 class Line(NamedTuple):
@@ -91,39 +96,45 @@ def earliest_due(columns: Sequence[Sql]) -> ColumnElement[int]:
 # -- conditions -----------------------------------------------------------------------------------
 
 
-def _until_no(compiler: RuleCompiler, node: t.Node) -> Sql | None:
+def _until_no(compiler: RuleCompiler, node: t.Node, room: int = _ROOM) -> Sql | None:
     """For rows where ``node`` is yes: when it can become no at the earliest. None: never."""
     match node:
+        case t.Logic() | t.Between() if room - 15 < nesting(node) + _LEAF:
+            return _any_flip(compiler, node)
         case t.Defined(body=body):
-            return _until_no(compiler, body)
+            return _until_no(compiler, body, room)
         case t.Not(operand=operand):
-            return _until_yes(compiler, operand)
+            return _until_yes(compiler, operand, room)
         case t.Logic(operator="and", items=items):
-            return _least([_until_no(compiler, item) for item in items])
+            return _least([_until_no(compiler, item, room - 5) for item in items])
         case t.Logic(items=items):
-            return _last_of(compiler, items, now_yes=True)
+            return _last_of(compiler, items, True, room - 15)
         case t.Between():
-            return _until_no(compiler, _both_ends(node))
+            return _until_no(compiler, _both_ends(node), room)
     return _leaf(compiler, node, to_yes=False)
 
 
-def _until_yes(compiler: RuleCompiler, node: t.Node) -> Sql | None:
+def _until_yes(compiler: RuleCompiler, node: t.Node, room: int = _ROOM) -> Sql | None:
     """For rows where ``node`` is no: when it can become yes at the earliest. None: never."""
     match node:
+        case t.Logic() | t.Between() if room - 15 < nesting(node) + _LEAF:
+            return _any_flip(compiler, node)
         case t.Defined(body=body):
-            return _until_yes(compiler, body)
+            return _until_yes(compiler, body, room)
         case t.Not(operand=operand):
-            return _until_no(compiler, operand)
+            return _until_no(compiler, operand, room)
         case t.Logic(operator="or", items=items):
-            return _least([_until_yes(compiler, item) for item in items])
+            return _least([_until_yes(compiler, item, room - 5) for item in items])
         case t.Logic(items=items):
-            return _last_of(compiler, items, now_yes=False)
+            return _last_of(compiler, items, False, room - 15)
         case t.Between():
-            return _until_yes(compiler, _both_ends(node))
+            return _until_yes(compiler, _both_ends(node), room)
     return _leaf(compiler, node, to_yes=True)
 
 
-def _last_of(compiler: RuleCompiler, items: Sequence[t.Node], now_yes: bool) -> Sql | None:
+def _last_of(
+    compiler: RuleCompiler, items: Sequence[t.Node], now_yes: bool, room: int
+) -> Sql | None:
     """``or`` that is yes (``and`` that is no) changes after the last member that holds it so.
 
     Members that time cannot move settle it alone: one of them that holds it so holds it for ever.
@@ -131,7 +142,9 @@ def _last_of(compiler: RuleCompiler, items: Sequence[t.Node], now_yes: bool) -> 
     held_by = compiler.yes if now_yes else compiler.no
     free_by = compiler.no if now_yes else compiler.yes
     when = _until_no if now_yes else _until_yes
-    moving = [(item, moment) for item in items if (moment := when(compiler, item)) is not None]
+    moving = [
+        (item, moment) for item in items if (moment := when(compiler, item, room)) is not None
+    ]
     moved = {id(item) for item, _ in moving}
     fixed = [item for item in items if id(item) not in moved]
     if not moving:
@@ -158,7 +171,7 @@ def _leaf(compiler: RuleCompiler, node: t.Node, to_yes: bool) -> Sql | None:
         return _any_flip(compiler, node)
     wanted = [flip.moment for flip in _flips(compiler, node) if flip.to_yes is to_yes]
     below = [_any_flip(compiler, part) for part in t.children(node)]
-    if t.pieces(node) == 1 and not any(moment is not None for moment in below):
+    if t.pieces(node) == 1 and not _any_of(below):
         # One line against one line: the flip leads away from what holds now, so it is to come.
         return sa.func.coalesce(wanted[0], _NEVER, type_=BigInteger()) if wanted else None
     horizon = compiler.clock(node.clock)
@@ -259,26 +272,27 @@ def _future(moment: Sql, horizon: Sql) -> Sql:
 
 
 def _first_due(compiler: RuleCompiler, roots: Sequence[t.Node]) -> Sql | None:
-    """When the first yes of a list changes: the winner ends, or a rule before it begins."""
-    if not roots:
+    """When the first yes of a list changes: the winner ends, or a rule before it begins.
+
+    Written flat: one case, in which each winner names the moments that can unseat it.
+    """
+    begins = [_until_yes(compiler, root) for root in roots]
+    ends = [_until_no(compiler, root) for root in roots]
+    timed = [root for root, *moments in zip(roots, begins, ends, strict=True) if _any_of(moments)]
+    if not timed:
         return None
-    if len(roots) > _CHAIN:
-        half = len(roots) // 2
-        before, after = roots[:half], roots[half:]
-        begins = _least([_until_yes(compiler, root) for root in before])
-        won = or_(*[compiler.yes(root) for root in before])
-        return _choose(
-            won, _first_due(compiler, before), _least([begins, _first_due(compiler, after)])
-        )
-    first, rest = roots[0], _first_due(compiler, roots[1:])
-    later = _least([_until_yes(compiler, first), rest])
-    return _choose(compiler.yes(first), _until_no(compiler, first), later)
+    if len(timed) > _MAX_TIMED:
+        return _least([_any_flip(compiler, root) for root in timed])
+    branches = [
+        (compiler.yes(root), _never_if_none(_least([*begins[:i], ends[i]])))
+        for i, root in enumerate(roots)
+    ]
+    return case(*branches, else_=_never_if_none(_least(begins)))
 
 
-def _choose(condition: Sql, then: Sql | None, otherwise: Sql | None) -> Sql | None:
-    if then is None and otherwise is None:
-        return None
-    return case((condition, _never_if_none(then)), else_=_never_if_none(otherwise))
+def _any_of(moments: Sequence[Sql | None]) -> bool:
+    """Whether there is a moment among them."""
+    return any(moment is not None for moment in moments)
 
 
 def _least(moments: Sequence[Sql | None]) -> Sql | None:

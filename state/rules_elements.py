@@ -33,6 +33,24 @@ class Least(Greatest):
     postgresql, sqlite = "least", "min"
 
 
+class GreatestOrBlank(Greatest):
+    """The largest of several values that may be NULL; the last argument stands in for a NULL.
+
+    The stand-in lies beyond any value: above them, the result is NULL if any value is; below
+    them, NULLs are skipped. One element for the whole keeps nested ones within Python's recursion.
+    """
+
+    inherit_cache = True
+    name = "rule_greatest_or_blank"
+
+
+class LeastOrBlank(Least):
+    """The smallest of several values, as ``GreatestOrBlank``."""
+
+    inherit_cache = True
+    name = "rule_least_or_blank"
+
+
 class Ratio(FunctionElement[Any]):
     """``a / b`` as a double; NULL where ``b`` is 0."""
 
@@ -49,8 +67,8 @@ class Position(FunctionElement[Any]):
     type = sa.Integer()
 
 
-@compiles(Greatest, "postgresql")
-@compiles(Least, "postgresql")
+@compiles(Greatest)
+@compiles(Least)
 def _extreme(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
     return f"{element.postgresql}({compiler.process(element.clauses, **kw)})"
 
@@ -59,6 +77,24 @@ def _extreme(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(Least, "sqlite")
 def _extreme_sqlite(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
     return f"{element.sqlite}({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(GreatestOrBlank)
+@compiles(LeastOrBlank)
+def _blank_extreme(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
+    return _filled(element, element.postgresql, compiler, **kw)
+
+
+@compiles(GreatestOrBlank, "sqlite")
+@compiles(LeastOrBlank, "sqlite")
+def _blank_extreme_sqlite(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
+    return _filled(element, element.sqlite, compiler, **kw)
+
+
+def _filled(element: Greatest, function: str, compiler: SQLCompiler, **kw: Any) -> str:
+    *values, stand_in = [compiler.process(clause, **kw) for clause in element.clauses]
+    filled = ", ".join([f"coalesce({value}, {stand_in})" for value in values])
+    return f"nullif({function}({filled}), {stand_in})"
 
 
 @compiles(Ratio)
@@ -70,7 +106,7 @@ def _ratio(element: Ratio, compiler: SQLCompiler, **kw: Any) -> str:
     return f"(CAST({over} AS {double}) / NULLIF(CAST({under} AS {double}), 0.0))"
 
 
-@compiles(Position, "postgresql")
+@compiles(Position)
 def _position(element: Position, compiler: SQLCompiler, **kw: Any) -> str:
     return f"strpos({compiler.process(element.clauses, **kw)})"
 

@@ -17,12 +17,19 @@ from sqlalchemy import BigInteger, ColumnElement, and_, case, or_
 from mapping.rules import Expr, FactType
 from mapping.rules import tree as t
 from state import rules_due
-from state.rules_elements import Greatest, Least, Position, Ratio
+from state.rules_elements import (
+    Greatest,
+    GreatestOrBlank,
+    Least,
+    LeastOrBlank,
+    Position,
+    Ratio,
+)
 
 Sql = ColumnElement[Any]
 
 # Stand-ins for a blank while the largest or smallest is found: beyond any number of a rule.
-_BEYOND = {True: 1e300, False: 2**62}
+_BEYOND = {True: "1e300", False: str(2**62)}
 _YES, _NO = sa.literal_column("1", sa.Integer), sa.literal_column("0", sa.Integer)
 
 
@@ -204,22 +211,15 @@ class RuleCompiler:
         values = [self.quantity(item, clock) for item in node.items]
         if node.function == "coalesce":
             return sa.func.coalesce(*values, type_=values[0].type)
+        largest = node.function in ("greatest", "latest")
         if not any(item.nullable for item in node.items):
-            return (Greatest if node.function in ("greatest", "latest") else Least)(*values)
+            return (Greatest if largest else Least)(*values)
         # A blank becomes a number beyond all others, on the side where it wins (greatest, least:
         # the result is blank if any is) or loses (earliest, latest: blanks are skipped).
-        largest = node.function in ("greatest", "latest")
         wins = node.function in ("greatest", "least")
-        beyond = _BEYOND[node.type.kind is FactType.RATIO] * (1 if largest is wins else -1)
-        stand_in = sa.literal(beyond, _sql_type(node))
-        filled = [
-            sa.func.coalesce(value, stand_in, type_=stand_in.type) if item.nullable else value
-            for item, value in zip(node.items, values, strict=True)
-        ]
-        found = (Greatest if largest else Least)(*filled)
-        if node.nullable:
-            return sa.func.nullif(found, stand_in, type_=stand_in.type)
-        return found
+        beyond = _BEYOND[node.type.kind is FactType.RATIO]
+        stand_in = sa.literal_column(beyond if largest is wins else f"-{beyond}", values[0].type)
+        return (GreatestOrBlank if largest else LeastOrBlank)(*values, stand_in)
 
     def _cases(self, node: t.Cases, clock: Sequence[str]) -> Sql:
         branches = [(self.yes(when), self.quantity(then, clock)) for when, then in node.branches]

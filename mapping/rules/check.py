@@ -12,6 +12,7 @@ from mapping.rules import syntax as s
 from mapping.rules import tree as t
 from mapping.rules.errors import Source, Span, suggest
 from mapping.rules.literals import Literal, Want, constant
+from mapping.rules.nesting import MAX_NESTING, nesting
 from mapping.rules.types import BOOL, MAX_EXACT, Fact, FactType, Type
 
 MAX_NODES = 400
@@ -313,8 +314,10 @@ def check(
     """
     checker = Checker(source, facts, definitions, money_exponent)
     typed = checker.condition(node) if condition else checker.check(node, want)
-    if t.depth(typed) > max_depth:
-        checker.fail(node.span, f"the rule, definitions included, is more than {max_depth} deep")
+    if t.depth(typed) > max_depth or nesting(typed) > MAX_NESTING:
+        checker.fail(
+            node.span, "the rule, definitions included, is nested too deeply", "Make it flatter."
+        )
     return typed, checker.size, checker.literal(node)
 
 

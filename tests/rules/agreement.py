@@ -49,18 +49,20 @@ def oracle(now: int, horizons: Mapping[str, int]) -> Oracle:
 def answers(
     connection: sa.Connection, exprs: Sequence[Expr], now: int, horizons: Mapping[str, int]
 ) -> Iterator[tuple[list[Any], list[int]]]:
-    """For each rule its values and its due moments, by row in order of id."""
+    """For each rule its values, and for every third its due moments, by row in order of id."""
     compiler = world.compiler()
     for start in range(0, len(exprs), _BATCH):
         batch = exprs[start : start + _BATCH]
         columns: list[Any] = [compiler.value(expr) for expr in batch]
-        columns += [compiler.due(expr) for expr in batch]
+        timed = [i for i in range(len(batch)) if (start + i) % 3 == 2]
+        columns += [compiler.due(batch[i]) for i in timed]
         labelled = [column.label(f"c{i}") for i, column in enumerate(columns)]
         statement = sa.select(*labelled).order_by(world.TABLE.c.id)
         rows = connection.execute(statement, world.parameters(now, horizons)).all()
         by_column = list(zip(*rows, strict=True))
         for i in range(len(batch)):
-            yield list(by_column[i]), list(by_column[i + len(batch)])
+            due = by_column[len(batch) + timed.index(i)] if i in timed else ()
+            yield list(by_column[i]), list(due)
 
 
 def compare(

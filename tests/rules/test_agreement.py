@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from mapping.rules import Expr, Scope, condition, instant, value
 from tests.rules import world
 from tests.rules.agreement import Tally, compare
-from tests.rules.generator import DEFINITIONS, Generator
+from tests.rules.generator import DEFINITIONS, Generator, accepted
 
 SCOPE = Scope(world.FACTS, DEFINITIONS)
 # Each source was last complete at another moment: the horizons of rules must not be mixed up.
@@ -38,13 +38,13 @@ def random_exprs(seed: int, count: int) -> list[Expr]:
     generators = [Generator(seed), Generator(seed + 1), Generator(seed + 2, timely=True)]
     found: list[Expr] = []
     for i in range(count):
-        generator = generators[i % 3]
+        draw = generators[i % 3]
         if i % 20 == 0:
-            found.append(instant(generator.time(2), SCOPE))
+            found.append(accepted(lambda g=draw: instant(g.time(2), SCOPE)))  # type: ignore[misc]
         elif i % 20 == 10:
-            found.append(value(generator.value(), SCOPE))
+            found.append(accepted(lambda g=draw: value(g.value(), SCOPE)))  # type: ignore[misc]
         else:
-            found.append(condition(generator.condition(3), SCOPE))
+            found.append(accepted(lambda g=draw: condition(g.condition(3), SCOPE)))  # type: ignore[misc]
     return found
 
 
