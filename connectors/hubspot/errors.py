@@ -177,31 +177,8 @@ def from_answer(
     match status:
         case 401 | 403:
             return _forbidden(status, found, log)
-        case 423:
-            return RetryableError(
-                "HubSpot has locked a record for a moment.", log, retry_after_s=wait or LOCK_S
-            )
-        case 429 if found.policy == "DAILY":
-            return QuotaError(
-                "HubSpot's daily call limit is used up. What is pending stays pending; the next "
-                "sync after midnight of the HubSpot account's time zone goes on. If this happens "
-                "often, buy the API add-on or sync less often.",
-                log,
-                retry_after_s=wait,
-            )
-        case 429:
-            return RateLimitError(
-                "HubSpot's limit of calls per 10 seconds was met: other programs use it too. "
-                "Lower `share` of this destination if it happens often.",
-                log,
-                retry_after_s=WINDOW_S if wait is None else wait,
-            )
-        case 477:
-            return RetryableError(
-                "HubSpot is moving this account to another data centre. Nothing to do but wait.",
-                log,
-                retry_after_s=wait or _MOVE_S,
-            )
+        case 423 | 429 | 477:
+            return _busy(status, found, log, wait)
         case _ if status in _ALERT:
             return _unsure(
                 f"HubSpot cannot be reached through its own network (status {status}). See "
@@ -217,7 +194,7 @@ def from_answer(
                 write=write,
                 wait=wait,
             )
-        case _ if status >= 400 and status not in (405, 406):
+        case _ if 400 <= status and status not in (405, 406):
             return RefusalError(status, found, what)
         case _:
             return ProtocolError(
@@ -225,6 +202,30 @@ def from_answer(
                 f"this destination and look for an update of brokersync.",
                 log,
             )
+
+
+def _busy(status: int, found: Details, log: str, wait: float | None) -> RetryableError:
+    """Not now: nothing of the request was applied."""
+    if status == 423:
+        admin = "HubSpot has locked a record for a moment."
+        return RetryableError(admin, log, retry_after_s=wait or LOCK_S)
+    if status == 477:
+        admin = "HubSpot is moving this account to another data centre. Nothing to do but wait."
+        return RetryableError(admin, log, retry_after_s=wait or _MOVE_S)
+    if found.policy == "DAILY":
+        return QuotaError(
+            "HubSpot's daily call limit is used up. What is pending stays pending; the next sync "
+            "after midnight of the HubSpot account's time zone goes on. If this happens often, "
+            "buy the API add-on or sync less often.",
+            log,
+            retry_after_s=wait,
+        )
+    return RateLimitError(
+        "HubSpot's limit of calls per 10 seconds was met: other programs use it too. Lower `share` "
+        "of this destination if it happens often.",
+        log,
+        retry_after_s=WINDOW_S if wait is None else wait,
+    )
 
 
 def _forbidden(status: int, found: Details, log: str) -> ConfigError:

@@ -89,7 +89,7 @@ def test_over_a_real_socket() -> None:
         fake.fail_next([Fault.lost_answer()])
         again = hub.upsert(CrmObject.CONTACT, ANA)[0]
         assert isinstance(again, Applied)
-        fake.fail_next([Fault(slow_s=0.6), None])
+        fake.fail_next([Fault(slow_s=1.2), None])
         assert hub.owners() == []
         assert hub.check() is None
         assert len(fake.contacts()) == 1
@@ -108,7 +108,7 @@ def _real(world: RealTime, url: str, **more: Any) -> Any:
     settings = HubSpotSettings(
         access_token=TOKEN,
         base_url=url,
-        read_timeout_s=0.3,
+        read_timeout_s=0.5,
         **more,
     )
     return HubSpotDestination(settings, Context("hubspot", {}, WorldClock(world)))
