@@ -194,7 +194,7 @@ def from_answer(
                 write=write,
                 wait=wait,
             )
-        case _ if 400 <= status and status not in (405, 406):
+        case _ if status >= 400 and status not in (405, 406):
             return RefusalError(status, found, what)
         case _:
             return ProtocolError(
