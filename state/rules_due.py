@@ -36,7 +36,7 @@ Sql = ColumnElement[Any]
 # "No such moment": later than any instant, and still exact as a double.
 NEVER = 2**53
 _NEVER = sa.literal_column(str(NEVER), BigInteger)
-_NOW = sa.literal_column("0", BigInteger)
+_ZERO = sa.literal_column("0", BigInteger)
 
 # SQLite's parser has room for 100 pending symbols. What is left here for one rule's moments, after
 # the statement and the choice of stage; logic that would need more wakes at any flip below it.
@@ -152,7 +152,7 @@ def _last_of(
     if len(moving) == 1:
         last: Sql = moving[0][1]  # no fixed member holds it, so this one does
     else:
-        last = Greatest(*[case((held_by(item), moment), else_=_NOW) for item, moment in moving])
+        last = Greatest(*[case((held_by(item), moment), else_=_ZERO) for item, moment in moving])
     if not fixed:
         return last
     return case((and_(*[free_by(item) for item in fixed]), last), else_=_NEVER)

@@ -49,8 +49,8 @@ def _unguarded(node: t.Node, negative: bool, guarded: frozenset[str], outer: Spa
             yield from _unguarded(body, negative, guarded, outer or node.span)
         case t.Not(operand=operand):
             yield from _unguarded(operand, not negative, guarded, outer)
-        case t.Logic(items=items):
-            inner = guarded.union(*(_blank_facts(item) for item in items))
+        case t.Logic(operator=operator, items=items):
+            inner = guarded.union(*(_settled(operator, item) for item in items))
             for item in items:
                 yield from _unguarded(item, negative, inner, outer)
         case t.Same(left=left, right=right):
@@ -83,8 +83,17 @@ def _in_values(node: t.Node, guarded: frozenset[str], outer: Span | None) -> _Fo
             yield from _unguarded(part, False, guarded, outer)
 
 
-def _blank_facts(node: t.Node) -> set[str]:
-    """The facts whose blankness a member of a chain speaks of (``x is [not] null``)."""
-    while isinstance(node, t.Not | t.Defined):
-        node = node.operand if isinstance(node, t.Not) else node.body
-    return set(t.facts(node)) if isinstance(node, t.IsBlank) else set()
+def _settled(operator: str, node: t.Node) -> set[str]:
+    """The fact whose blank settles a chain alone: ``x is null or``, ``x is not null and``."""
+    while isinstance(node, t.Defined):
+        node = node.body
+    if operator == "and":
+        if not isinstance(node, t.Not):
+            return set()
+        node = node.operand
+    if not isinstance(node, t.IsBlank):
+        return set()
+    value = node.value
+    while isinstance(value, t.Defined | t.Elapsed | t.Shift):
+        value = value.body if isinstance(value, t.Defined) else value.moment
+    return {value.fact.name} if isinstance(value, t.FactRef) else set()

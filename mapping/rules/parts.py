@@ -37,36 +37,29 @@ def parts(expr: Expr) -> list[Part]:
 
 
 def _parts(text: str, node: t.Node, depth: int, *, opened: bool, top: bool) -> Iterator[Part]:
+    """``opened``: inside a definition. ``top``: a chain here has been announced already."""
     match node:
         case t.Logic(items=items):
             if not top:
                 yield _part(text, node, depth)
             for item in items:
                 yield from _parts(text, item, depth + (not top), opened=opened, top=False)
-        case t.Not(operand=t.Logic() | t.Not() | t.Defined() as operand):
+        case t.Not(operand=operand):
             yield _part(text, node, depth)
-            inner = operand
-            if isinstance(operand, t.Logic):
-                yield from _parts(text, operand, depth + 1, opened=opened, top=True)
-            elif isinstance(operand, t.Not) or _opens(operand, opened):
-                yield from _below(text, inner, depth + 1, opened)
+            yield from _below(text, operand, depth + 1, opened)
         case t.Defined(name=name):
             yield _part(text, node, depth, name)
-            if _opens(node, opened):
-                yield from _below(text, node, depth + 1, opened)
+            yield from _below(text, node, depth + 1, opened)
         case _:
             yield _part(text, node, depth)
 
 
-def _opens(node: t.Node, opened: bool) -> bool:
-    return isinstance(node, t.Defined) and not opened and node.type.kind is FactType.BOOL
-
-
 def _below(text: str, node: t.Node, depth: int, opened: bool) -> Iterator[Part]:
-    """The parts of a definition (in its own text) or of a double negation."""
+    """What a line is made of: nothing more for a comparison or a definition in a definition."""
     if isinstance(node, t.Defined):
-        yield from _parts(node.text, node.body, depth, opened=True, top=True)
-    else:
+        if not opened and node.type.kind is FactType.BOOL:
+            yield from _parts(node.text, node.body, depth, opened=True, top=True)
+    elif isinstance(node, t.Logic | t.Not):
         yield from _parts(text, node, depth, opened=opened, top=True)
 
 

@@ -77,7 +77,7 @@ def instant(text: str, scope: Scope, where: str = "") -> Expr:
     Raises:
         RuleError: the text is not such a rule.
     """
-    return _read(text, scope, where, Want(TIME, "a time is needed and the rule"))
+    return _read(text, scope, where, Want(TIME, "what is needed here"))
 
 
 def value(text: str, scope: Scope, where: str = "") -> Expr:

@@ -47,10 +47,13 @@ def oracle(now: int, horizons: Mapping[str, int]) -> Oracle:
 
 
 def answers(
-    connection: sa.Connection, exprs: Sequence[Expr], now: int, horizons: Mapping[str, int]
-) -> Iterator[tuple[list[Any], list[int]]]:
-    """For each rule its values, and for every third its due moments, by row in order of id."""
-    compiler = world.compiler()
+    connections: Sequence[sa.Connection],
+    exprs: Sequence[Expr],
+    now: int,
+    horizons: Mapping[str, int],
+) -> Iterator[list[tuple[list[Any], list[int]]]]:
+    """For each rule, by connection: its values, and for every third its due moments, by row."""
+    compiler, parameters = world.compiler(), world.parameters(now, horizons)
     for start in range(0, len(exprs), _BATCH):
         batch = exprs[start : start + _BATCH]
         columns: list[Any] = [compiler.value(expr) for expr in batch]
@@ -58,11 +61,16 @@ def answers(
         columns += [compiler.due(batch[i]) for i in timed]
         labelled = [column.label(f"c{i}") for i, column in enumerate(columns)]
         statement = sa.select(*labelled).order_by(world.TABLE.c.id)
-        rows = connection.execute(statement, world.parameters(now, horizons)).all()
-        by_column = list(zip(*rows, strict=True))
+        found = [
+            list(zip(*connection.execute(statement, parameters).all(), strict=True))
+            for connection in connections
+        ]
         for i in range(len(batch)):
-            due = by_column[len(batch) + timed.index(i)] if i in timed else ()
-            yield list(by_column[i]), list(due)
+            due = len(batch) + timed.index(i) if i in timed else None
+            yield [
+                (list(by_column[i]), [] if due is None else list(by_column[due]))
+                for by_column in found
+            ]
 
 
 def compare(
@@ -77,13 +85,10 @@ def compare(
     tally, judge = Tally(), oracle(now, horizons)
     user_rows = judge.rows(rows)
     with sqlite.connect() as one, postgres.connect() as two:
-        found = zip(
-            exprs,
-            answers(one, exprs, now, horizons),
-            answers(two, exprs, now, horizons),
-            strict=True,
-        )
-        for expr, (values, dues), (values_2, dues_2) in found:
+        # Each statement is used once: keeping it in a cache would only cost.
+        uncached = [c.execution_options(compiled_cache=None) for c in (one, two)]
+        found = zip(exprs, answers(uncached, exprs, now, horizons), strict=True)
+        for expr, ((values, dues), (values_2, dues_2)) in found:
             meaning = judge.meaning(parse(Source(expr.text)))
             tally.due_differs += sum(a != b for a, b in zip(dues, dues_2, strict=True))
             for row, a, b in zip(user_rows, values, values_2, strict=True):

@@ -78,6 +78,12 @@ def ask(url: str, text: str, **facts: Any) -> Any:
         ("3 / (deposits + withdrawals) <= 1", {"deposits": 1, "withdrawals": 2}, 1),
         ("2 * (deposits + withdrawals) = 6", {"deposits": 1, "withdrawals": 2}, 1),
         ("deposits - (withdrawals - 5) = 8", {"deposits": 5, "withdrawals": 2}, 1),
+        # the division comes first: the product would give exactly 0.02
+        (
+            "0.1 * (deposits / withdrawals)",
+            {"deposits": 1, "withdrawals": 5},
+            0.020000000000000004,
+        ),
         # units
         ("total_deposits >= 10000", {"total_deposits": 1_000_000}, 1),
         ("total_deposits >= 10000.01", {"total_deposits": 1_000_000}, 0),
@@ -229,7 +235,7 @@ def test_a_field_may_not_be_elapsed_time_and_a_since_must_be_a_time() -> None:
         with pytest.raises(RuleError, match="elapsed time changes at every moment"):
             value(text, SCOPE)
     assert value("days_between(registered_at, kyc_step_at)", SCOPE).type is FactType.DURATION
-    with pytest.raises(RuleError, match="a time is needed"):
+    with pytest.raises(RuleError, match="what is needed here is a time"):
         instant("deposits", SCOPE)
 
 
