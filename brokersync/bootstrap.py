@@ -26,9 +26,9 @@ from sync.hub import Hub
 
 # Where each connector lives; imported only when a configuration names it.
 SOURCES = {
-    "registry": ("connectors.registry", "RegistrySource"),
-    "sumsub": ("connectors.sumsub", "SumsubSource"),
-    "paymentiq": ("connectors.paymentiq", "PaymentIQSource"),
+    "registry": ("connectors.registry.source", "RegistrySource"),
+    "sumsub": ("connectors.sumsub.source", "SumsubSource"),
+    "paymentiq": ("connectors.paymentiq.source", "PaymentIqSource"),
 }
 DESTINATIONS = {"hubspot": ("connectors.hubspot", "HubSpotDestination")}
 

@@ -104,15 +104,15 @@ class CallCount:
 
 
 class Destination(Protocol):
-    """A CRM. Every method may raise ConfigError, RetryableError (QuotaError), ProtocolError."""
+    """A CRM. Every method may raise ConfigError, RetryableError (QuotaError), ProtocolError.
+
+    A task's properties go by the hub's names: subject, body, owner (CRM id), due (epoch ms text),
+    priority (HIGH, MEDIUM), status (open, done).
+    """
 
     name: str
     batch: int
     counts: CallCount
-    task_names: Mapping[str, str]
-    """The hub's names of a task's properties (subject, body, owner, due, priority, status) -> the
-    CRM's. ``status`` is ``open`` or ``done``, ``priority`` HIGH or MEDIUM, ``due`` epoch ms text."""
-
     daily_limit: int | None
     """Calls a day by configuration, until the CRM itself says."""
 

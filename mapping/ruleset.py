@@ -156,7 +156,9 @@ class _Loader:
         self._whole(stages, fields)
         if self.problems:
             raise RuleSetError(self.problems)
-        text = json.dumps([self.data, sorted(self.connected)], sort_keys=True, default=str)
+        text = json.dumps(
+            [self.data, sorted(self.connected), self.exponent], sort_keys=True, default=str
+        )
         digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         return RuleSet(
             tuple(stages), tuple(states), tuple(fields), self.off, digest, self.scope

@@ -137,6 +137,17 @@ class Evaluator:
         )  # fmt: skip
 
 
+_EVALUATORS: dict[str, Evaluator] = {}
+
+
+def evaluator(rules: RuleSet) -> Evaluator:
+    """The compiled rule set; building the statement costs more than a small sync."""
+    found = _EVALUATORS.get(rules.digest)
+    if found is None:
+        found = _EVALUATORS[rules.digest] = Evaluator(rules)
+    return found
+
+
 def fact_compiler() -> RuleCompiler:
     """A compiler over the fact table's columns."""
     return RuleCompiler(

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from mapping.money import Money
 from mapping.records import Disposition, Kind, KycCase, Movement, Payment, Profile, Record
 from state import identity, schema
-from state.staging import fill
+from state.staging import count, fill
 
 Price = Callable[[str, Money, Money | None, int], int | None]
 """(brand, amount, the vendor's base amount, event ms) -> minor units of the brand's base."""
@@ -187,7 +187,7 @@ def _journal(
     names = ["source", "kind", "external_id", "version_at", "hash", "brand", "ref_kind",
              "ref_value", "deleted", "payload", "received_at", "batch"]  # fmt: skip
     insert = _insert(connection, schema.journal).from_select(names, source)
-    done = connection.execute(insert.on_conflict_do_nothing()).rowcount
+    done = count(connection, insert.on_conflict_do_nothing())
     if done and any(r.raw for r in rows):
         _raw(connection, kind, batch, received_at)
     return done
@@ -351,7 +351,7 @@ def _touch(connection: Connection, kind: Kind, batch: int) -> int:
         .distinct()
     )
     insert = _insert(connection, schema.touched).from_select(["brand", "client_id"], source)
-    return connection.execute(insert.on_conflict_do_nothing()).rowcount
+    return count(connection, insert.on_conflict_do_nothing())
 
 
 def touch_all(connection: Connection) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 
 from state import schema
 from state.projection import insert
+from state.staging import count
 
 _d, _o, _s = schema.desired, schema.outbox, schema.crm_shadow
 
@@ -185,8 +186,7 @@ def sweep(connection: Connection, destination: str, now: int) -> int:
     )  # fmt: skip
     names = ["destination", "object", "key", "priority", "status", "created_at", "next_try_at"]
     statement = insert(connection, _o).from_select(names, rows)
-    made = connection.execute(statement.on_conflict_do_nothing()).rowcount
-    return int(back) + int(made)
+    return int(back) + count(connection, statement.on_conflict_do_nothing())
 
 
 def unwant(connection: Connection, destination: str, obj: str, keys: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from state import schema
 from state.evaluate import Evaluated
 from state.facts_sql import work
-from state.staging import fresh
+from state.staging import count, fresh
 
 Key = tuple[str, str]
 
@@ -37,14 +37,14 @@ def fill_work(
     """
     fresh(connection, work)
     touched = select(schema.touched.c.brand, schema.touched.c.client_id)
-    count = _add(connection, touched.order_by("brand", "client_id").limit(limit))
-    if count == 0:
+    size = _add(connection, touched.order_by("brand", "client_id").limit(limit))
+    if size == 0:
         for query in _due(due_until, psp_horizons, limit):
-            count += _add(connection, query)
-    if count:
+            size += _add(connection, query)
+    if size:
         _add_mates(connection)
         _forget_touched(connection)
-    return count
+    return size
 
 
 def _add(connection: Connection, query: sa.Select[Any]) -> int:
@@ -52,7 +52,7 @@ def _add(connection: Connection, query: sa.Select[Any]) -> int:
     statement = insert(connection, work).from_select(
         ["brand", "client_id"], select(rows.c.brand, rows.c.client_id).where(sa.true())
     )
-    return int(connection.execute(statement.on_conflict_do_nothing()).rowcount)
+    return count(connection, statement.on_conflict_do_nothing())
 
 
 def _due(

@@ -37,3 +37,9 @@ def fill(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) 
 @lru_cache(maxsize=64)
 def _ddl(table: Table, dialect: Dialect) -> str:
     return str(sa.schema.CreateTable(table, if_not_exists=True).compile(dialect=dialect))
+
+
+def count(connection: Connection, statement: Any) -> int:
+    """Run an INSERT and say how many rows it made (the drivers forget it otherwise)."""
+    done = connection.execute(statement, execution_options={"preserve_rowcount": True})
+    return int(done.rowcount)

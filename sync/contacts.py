@@ -129,6 +129,14 @@ def contact_body(
     return body
 
 
+def _named(row: Evaluated) -> dict[str, str]:
+    """Name and address; a client without any is named by its key, as no CRM takes a blank one."""
+    named = ("client.email", "client.first_name", "client.last_name")
+    if any(row.identity[n].strip() for n in named):
+        return dict(row.identity)
+    return {**row.identity, "client.last_name": f"Client {row.brand}:{row.client_id}"}
+
+
 def _value(f: Field, value: Any, zone: str, digits: int) -> str:
     fact_type = f.expr.type if f.expr is not None else FactType.TEXT
     return canonical(value, fact_type, f.type, zone, digits)
@@ -137,7 +145,7 @@ def _value(f: Field, value: Any, zone: str, digits: int) -> str:
 def _hub_values(row: Evaluated, reasons: Reasons, now: int) -> Mapping[str, str]:
     action, due = reasons.next_action((row.brand, row.client_id))
     return {
-        **row.identity,
+        **_named(row),
         "profile.stage": row.stage,
         "profile.stage_since": str(since(row, now)),
         "profile.states": ";".join(row.states),

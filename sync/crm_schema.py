@@ -63,8 +63,10 @@ def wanted(hub: Hub, destination: str) -> dict[CrmObject, list[CrmProperty]]:
 
 
 def _property(hub: Hub, rules: RuleSet, f: Field) -> CrmProperty:
-    name = hub.property_name(f.property)
-    return CrmProperty(name, f.label, f.type, options=tuple(_options(rules, f)))
+    name, options = hub.property_name(f.property), tuple(_options(rules, f))
+    if f.type == "checkboxes":
+        return CrmProperty(name, f.label, "enumeration", "checkbox", options)
+    return CrmProperty(name, f.label, f.type, options=options)
 
 
 def _options(rules: RuleSet, f: Field) -> list[Option]:
@@ -73,7 +75,8 @@ def _options(rules: RuleSet, f: Field) -> list[Option]:
     if f.hub == "profile.states":
         return [Option(s.id, f"{s.id} {s.label}") for s in rules.states]
     if f.type == "enumeration" and f.expr is not None and f.expr.type is FactType.ENUM:
-        return [Option(v, v.replace("_", " ").capitalize()) for v in f.expr.values]
+        words = f.expr.root.type.values
+        return [Option(v, v.replace("_", " ").capitalize()) for v in words]
     return []
 
 
@@ -98,7 +101,7 @@ def _compare_one(
     plan: SchemaPlan, obj: CrmObject, wish: CrmProperty, there: CrmProperty
 ) -> None:
     where = f"{obj}: property {wish.name}"
-    if _kind(there.type) != _kind(wish.type):
+    if there.type != wish.type:
         plan.clashes.append(
             f"{where} is a {there.type} in the portal, the rule set needs a {wish.type}: rename "
             "one of them or set another property_prefix"
@@ -116,10 +119,6 @@ def _compare_one(
     if lacking:
         short = CrmProperty(wish.name, wish.label, wish.type, wish.field_type, lacking)
         plan.options.setdefault(obj, []).append(short)
-
-
-def _kind(type_: str) -> str:
-    return {"checkboxes": "enumeration"}.get(type_, type_)
 
 
 def plan_schema(hub: Hub, name: str, destination: Destination) -> SchemaPlan:

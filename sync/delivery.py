@@ -14,7 +14,6 @@ from mapping.texts import same
 from state.outbox import Claim
 
 CONTACT = "contact"
-BLANK: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +22,12 @@ class Batch:
 
     Args:
         types: property -> field type, for comparing values.
-        names: the hub's names of task properties -> the CRM's (contacts: unchanged).
         contacts: contact key -> CRM id, for the tasks' associations.
     """
 
     obj: CrmObject
     claims: Sequence[Claim]
     types: Mapping[str, str]
-    names: Mapping[str, str] = field(default_factory=dict)
     contacts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -73,7 +70,7 @@ def _looked_up(destination: Destination, batch: Batch) -> list[Delivered]:
     unknown = [c for c in batch.claims if not c.crm_id]
     found: Mapping[str, CrmRecord] = {}
     if unknown:
-        wanted = sorted({batch.names.get(n, n) for c in unknown for n in c.body if n != CONTACT})
+        wanted = sorted({n for c in unknown for n in c.body if n != CONTACT})
         found = destination.read(batch.obj, [c.key for c in unknown], wanted)
     return [_known(batch, claim, found.get(claim.key)) for claim in batch.claims]
 
@@ -82,9 +79,7 @@ def _known(batch: Batch, claim: Claim, record: CrmRecord | None) -> Delivered:
     if record is None:
         return Delivered(claim, claim.crm_id, dict(claim.acknowledged))
     held = {
-        name: record.properties.get(batch.names.get(name, name), "")
-        for name in claim.body
-        if name != CONTACT
+        name: record.properties.get(name, "") for name in claim.body if name != CONTACT
     }
     contact = claim.body.get(CONTACT, "")
     if contact and batch.contacts.get(contact) in record.associated:
@@ -105,10 +100,7 @@ def _write(
     destination: Destination, batch: Batch, rows: Sequence[Delivered],
     writes: Mapping[str, Mapping[str, str]],
 ) -> None:  # fmt: skip
-    inputs = [
-        Write(key, {batch.names.get(n, n): v for n, v in diff.items()})
-        for key, diff in writes.items()
-    ]
+    inputs = [Write(key, diff) for key, diff in writes.items()]
     by_key = {r.claim.key: r for r in rows}
     for outcome in destination.upsert(batch.obj, inputs):
         row = by_key[outcome.key]

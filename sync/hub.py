@@ -39,6 +39,7 @@ class Hub:
     in_flight: int = 4
     retention_days: int = 30
     progress: Progress = field(default=silent)
+    schema_checked: dict[str, bool] = field(default_factory=dict)
 
     def digits(self, brand: str) -> int:
         """Digits of a brand's base currency."""

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from state import facts_sql, intake, outbox, projection, sources
-from state.evaluate import Evaluated, Evaluator
+from state.evaluate import Evaluated, evaluator
 from sync.contacts import Groups, regroup
 from sync.hub import Hub
 from sync.reasons import Reasons
@@ -48,7 +48,6 @@ class Projector:
         self.run = run
         self.rule_version = rule_version
         self.guard = guard
-        self.evaluators = {b: Evaluator(rules) for b, rules in hub.rules.items()}
         self.done = Projected()
 
     def project(self, now: int) -> Projected:
@@ -72,10 +71,10 @@ class Projector:
         gone = projection.gone(connection)
         rows: list[Evaluated] = []
         for brand in projection.work_brands(connection):
-            if brand in self.evaluators:
+            if brand in self.hub.rules:
                 own = horizons.get(brand, {})
                 facts_sql.compute(connection, brand, min(now, own.get("psp", 0)))
-                rows += self.evaluators[brand].rows(connection, brand, now, own)
+                rows += evaluator(self.hub.rules[brand]).rows(connection, brand, now, own)
         self.done.stage_changes += projection.save_profiles(
             connection, rows, now, self.rule_version, self.run
         )

@@ -12,6 +12,7 @@ from connectors.destination import CrmObject, Destination
 from mapping.errors import BrokersyncError
 from state import outbox, sources
 from state.outbox import Acknowledged, Claim
+from sync.crm_schema import require
 from sync.delivery import CONTACT, Batch, Delivered, deliver
 from sync.hub import Hub
 
@@ -63,6 +64,9 @@ class Pusher:
             self.guard(connection)
             outbox.sweep(connection, self.name, self.hub.clock.now_ms())
         try:
+            if not self.hub.schema_checked.get(self.name):
+                require(self.hub, self.name, self.destination)
+                self.hub.schema_checked[self.name] = True
             self._drain(CrmObject.CONTACT, needed_by_tasks=True)
             self._drain(CrmObject.TASK)
             self._drain(CrmObject.CONTACT)
@@ -124,9 +128,7 @@ class Pusher:
                 contacts = self._contacts(connection, claims) if obj is CrmObject.TASK else {}
                 claims = self._without_contact(connection, claims, contacts, obj, now)
             if claims:
-                names = self.destination.task_names if obj is CrmObject.TASK else {}
-                types = self.types(obj)
-                yield Batch(obj, claims, types, names, contacts)
+                yield Batch(obj, claims, self.types(obj), contacts)
             elif not contacts:
                 return
 

@@ -21,8 +21,9 @@ from connectors.destination import (
     Owner,
     Write,
 )
-from connectors.hubspot import accounting, errors, schema
+from connectors.hubspot import accounting, errors, schema, tasks
 from connectors.hubspot.client import HubSpotClient, Pool, reading
+from connectors.hubspot.manifest import MANIFEST
 from connectors.hubspot.settings import HubSpotSettings
 from connectors.hubspot.values import Convert, readers, writers
 from mapping.errors import ConfigError
@@ -38,6 +39,8 @@ class HubSpotDestination:
         pool: instead of real connections (tests).
     """
 
+    manifest = MANIFEST
+    settings_type = HubSpotSettings
     batch = 100  # documented: inputs of one object batch
 
     def __init__(
@@ -46,6 +49,7 @@ class HubSpotDestination:
         self.name = context.name
         self.settings = settings
         self.counts = CallCount()
+        self.daily_limit = settings.daily_limit
         self._client = HubSpotClient(settings, context, self.counts, pool)
         self._keys = {
             CrmObject.CONTACT: settings.contact_key,
@@ -151,10 +155,11 @@ class HubSpotDestination:
             return {}
         self._known(obj)
         key_property = self._keys[obj]
+        wire = tasks.names([*properties]) if obj is CrmObject.TASK else [*properties]
         body = {
             "idProperty": key_property,
             "inputs": [{"id": key} for key in keys],
-            "properties": [*dict.fromkeys((*properties, key_property))],
+            "properties": [*dict.fromkeys((*wire, key_property))],
             "propertiesWithHistory": [],
         }
         try:
@@ -170,11 +175,18 @@ class HubSpotDestination:
             return {
                 key: CrmRecord(
                     crm_id=str(row["id"]),
-                    properties=self._shown(obj, row["properties"], properties),
+                    properties=self._asked(obj, row["properties"], properties),
                     associated=linked.get(str(row["id"]), frozenset()),
                 )
                 for key, row in rows.items()
             }
+
+    def _asked(
+        self, obj: CrmObject, values: Mapping[str, str | None], names: Sequence[str]
+    ) -> dict[str, str]:
+        if obj is CrmObject.CONTACT:
+            return self._shown(obj, values, names)
+        return tasks.inward([*names], self._shown(obj, values, tasks.names([*names])))
 
     def _shown(
         self, obj: CrmObject, values: Mapping[str, str | None], names: Sequence[str]
@@ -225,10 +237,10 @@ class HubSpotDestination:
     def _wire(self, obj: CrmObject, write: Write, out: dict[str, Outcome]) -> Write | None:
         """The write as HubSpot takes it; None, and a refusal, if a value has not its type."""
         convert = self._writers[obj]
-        names = convert.keys() & write.properties.keys()
-        if not names:
-            return write
-        properties = dict(write.properties)
+        properties = (
+            tasks.outward(write.properties) if obj is CrmObject.TASK else dict(write.properties)
+        )
+        names = convert.keys() & properties.keys()
         for name in names:
             try:
                 properties[name] = convert[name](properties[name])

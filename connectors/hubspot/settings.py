@@ -43,6 +43,12 @@ class HubSpotSettings(ConnectorSettings):
         title="The hub's share of that limit",
         description="Lower it if other programs use the same token.",
     )
+    daily_limit: int = Field(
+        650_000,
+        ge=1000,
+        title="The portal's calls a day, for forecasts",
+        description="250,000 on Starter, 650,000 on Professional, 1,000,000 on Enterprise.",
+    )
     burst: int = Field(4, ge=1, le=50, title="Calls that may start at once")
     headroom: int = Field(
         4,

@@ -193,12 +193,16 @@ def drawn(generator: Generator, depth: int) -> Expr:
     return accepted(lambda: condition(generator.condition(depth), SCOPE))
 
 
+def drawn_time(generator: Generator) -> Expr:
+    return accepted(lambda: instant(generator.time(2), SCOPE))
+
+
 def timely(seed: int) -> Build:
     """Random time rules: six as stages, four as states, two instants."""
     generator = Generator(seed, timely=True)
     stages = [(f"S{i}", drawn(generator, 2)) for i in range(6)]
     others = [drawn(generator, 3) for _ in range(4)]
-    others += [instant(generator.time(2), SCOPE) for _ in range(2)]
+    others += [drawn_time(generator) for _ in range(2)]
     return lambda compiler: outputs(compiler, stages, others)
 
 
@@ -243,7 +247,7 @@ def test_a_rule_stands_still_until_the_millisecond_before_its_due_moment(
     TICK.create(sqlite)
     generator, compiler = Generator(5, timely=True), moving(TICK.c.at, {})
     exprs = [drawn(generator, 2) for _ in range(150)]
-    exprs += [instant(generator.time(2), SCOPE) for _ in range(50)]
+    exprs += [drawn_time(generator) for _ in range(50)]
     due_moments = changed_then = 0
     for expr in exprs:
         now = look(sqlite, compiler, expr, dict.fromkeys(range(60), world.NOW))

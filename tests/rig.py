@@ -1,0 +1,179 @@
+"""A whole hub over in-process fakes of one world: real connectors, real database, virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from config import yaml_file
+from config.settings import DEFAULT_RULES
+from connectors.base import Boundary, Context, no_boundary
+from connectors.destination import CrmObject
+from connectors.hubspot import HubSpotDestination, HubSpotSettings
+from connectors.paymentiq.settings import PaymentIqSettings
+from connectors.paymentiq.source import PaymentIqSource
+from connectors.registry.settings import RegistrySettings
+from connectors.registry.source import RegistrySource
+from connectors.sumsub.settings import SumsubSettings
+from connectors.sumsub.source import SumsubSource
+from mapping.calendars import Calendar
+from mapping.money import Rates, exponent
+from mapping.policy import BrandPolicy, Team
+from mapping.ruleset import load
+from simulator.hubspot import FakeOwner, HubSpotFake
+from simulator.paymentiq import PaymentIQFake
+from simulator.portal import OWNERS, TEAMS
+from simulator.registry import RegistryTable
+from simulator.story import World
+from simulator.sumsub import SumsubFake
+from state import schema
+from state.store import Store
+from sync.crm_schema import wanted
+from sync.cycle import Cycle, sync_once
+from sync.hub import Hub
+from tests.clock import WorldClock
+from tests.fakes.hubspot import TOKEN, InProcessPool
+from tests.transport import FakeTransport
+
+MODES = {"CS3": "tasks", "CS5": "tasks", "CS8": "tasks", "*": "observe"}
+
+
+@dataclass(slots=True)
+class Rig:
+    """A world, its fakes, and a hub that sees nothing but their answers."""
+
+    world: World
+    database: str
+    folder: Path
+    live_from: int
+    modes: Mapping[str, str]
+    portal: HubSpotFake
+    registry: RegistryTable
+    vendors: dict[str, Any]
+    install: bool = True
+
+    def hub(self, boundary: Boundary = no_boundary) -> Hub:
+        """A fresh hub over the same database, as after a restart."""
+        clock = WorldClock(self.world)
+        store = Store(self.database, boundary)
+        store.migrate()
+        hub = Hub(
+            store=store,
+            clock=clock,
+            brands={n: self._policy(n) for n in self.world.brands},
+            sources=self._sources(clock, boundary),
+            destinations={"hubspot": self._destination(clock, boundary)},
+            rules=self._rules(),
+            rates={n: self._rates(n) for n in self.world.brands},
+            in_flight=1,
+        )
+        if self.install:
+            for obj, properties in wanted(hub, "hubspot").items():
+                hub.destinations["hubspot"].install(obj, properties)
+        return hub
+
+    def _rules(self) -> dict[str, Any]:
+        data = yaml_file.read(DEFAULT_RULES).data
+        connected = ["registry", "kyc", "psp"]
+        return {
+            n: load(data, connected, exponent(b.base_currency))
+            for n, b in self.world.brands.items()
+        }
+
+    def _rates(self, brand: str) -> Rates:
+        base = self.world.brands[brand].base_currency
+        fixed = {c: Decimal(r) for (b, c), r in self.world.rates.items() if b == base}
+        return Rates(base, {}, fixed)
+
+    def _policy(self, name: str) -> BrandPolicy:
+        brand = self.world.brands[name]
+        calendars = {"payments": Calendar(always=True), "support": Calendar(always=True)}
+        teams = {
+            n: Team(n, calendars.get(n, Calendar()), t.queue or "", t.members)
+            for n, t in TEAMS.items()
+        }
+        return BrandPolicy(
+            name, brand.zone, brand.base_currency, "hubspot", {"*": self.live_from}, self.modes,
+            teams, brand.entity,
+        )  # fmt: skip
+
+    def _sources(self, clock: WorldClock, boundary: Boundary) -> list[Any]:
+        brands = {n: b.zone for n, b in self.world.brands.items()}
+        url = f"sqlite:///{self.folder / 'registry.db'}"
+        sources: list[Any] = [
+            RegistrySource(RegistrySettings(url=url), Context("registry", brands, clock, boundary))
+        ]
+        # Some payments of the cast are older than the story.
+        start = datetime.fromtimestamp(self.world.start_ms / 1000, UTC) - timedelta(days=90)
+        for name, brand in self.world.brands.items():
+            psp = PaymentIqSettings(
+                base_url="http://127.0.0.1:1", client_id="hub", client_secret="psp-secret",
+                merchant_id=brand.merchant_id, start_at=start,
+            )  # fmt: skip
+            kyc = SumsubSettings(
+                base_url="http://127.0.0.1:1", app_token="sbx:token", secret_key="kyc-secret"
+            )
+            one = {name: brand.zone}
+            sources.append(
+                PaymentIqSource(psp, Context(f"paymentiq-{name}", one, clock, boundary),
+                                FakeTransport(self.vendors[f"paymentiq-{name}"].handle))
+            )  # fmt: skip
+            sources.append(
+                SumsubSource(kyc, Context(f"sumsub-{name}", one, clock, boundary),
+                             FakeTransport(self.vendors[f"sumsub-{name}"].handle))
+            )  # fmt: skip
+        return sources
+
+    def _destination(self, clock: WorldClock, boundary: Boundary) -> HubSpotDestination:
+        brands = {n: b.zone for n, b in self.world.brands.items()}
+        context = Context("hubspot", brands, clock, boundary)
+        settings = HubSpotSettings(access_token=TOKEN)
+        return HubSpotDestination(settings, context, pool=InProcessPool(self.portal.handle))
+
+    def advance_to(self, instant_ms: int) -> None:
+        """Let the story go on, registry table included."""
+        self.world.advance_to(instant_ms)
+        self.registry.refresh()
+
+    def sync(self, hub: Hub) -> Cycle:
+        """One cycle that must end well."""
+        cycle = sync_once(hub)
+        assert not cycle.errors, [(n, e.admin, e.log) for n, e in cycle.errors]
+        return cycle
+
+
+def rig(
+    world: World, database: str, folder: Path, live_from: int,
+    modes: Mapping[str, str] | None = None, **portal: Any,
+) -> Rig:
+    """A rig over a world, with every fake in this process."""  # fmt: skip
+    owners = [
+        FakeOwner(o.id, o.email, o.first_name, o.last_name, o.kind, o.archived) for o in OWNERS
+    ]
+    vendors: dict[str, Any] = {}
+    for name, brand in world.brands.items():
+        vendors[f"sumsub-{name}"] = SumsubFake(world, name, "sbx:token", "kyc-secret")
+        vendors[f"paymentiq-{name}"] = PaymentIQFake(
+            world, name, "hub", "psp-secret", brand.merchant_id
+        )
+    table = RegistryTable(world, f"sqlite:///{folder / 'registry.db'}")
+    table.create()
+    fake = HubSpotFake(world, access_token=TOKEN, owners=owners, **portal)
+    return Rig(world, database, folder, live_from, modes or MODES, fake, table, vendors)
+
+
+def profiles(database: str) -> dict[str, dict[str, Any]]:
+    """What the hub stored of each client: profile row by key."""
+    engine = sa.create_engine(database, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(schema.profile)).mappings().all()
+    return {f"{r['brand']}:{r['client_id']}": dict(r) for r in rows}
+
+
+__all__ = ["CrmObject", "Rig", "profiles", "rig"]

@@ -1,0 +1,3 @@
+"""Tests of motion."""
+
+from __future__ import annotations
