@@ -10,12 +10,17 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy.engine import Connection
 
 from mapping.errors import ConfigError, RetryableError
+from state import fact_columns
 
 Boundary = Callable[[str], None]
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 7_220_001  # any number of our own
 
 
 def _no_boundary(name: str) -> None:
@@ -56,18 +61,33 @@ class Store:
             ConfigError: the database was made by a newer version, or cannot be written.
             RetryableError: the server does not answer.
         """
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
         try:
+            if self._up_to_date():
+                return
             with self.engine.begin() as connection:
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-        except sa.exc.OperationalError as error:
-            raise _unreachable(error) from None
-        except command.util.CommandError:
+                if self.postgres:  # SQLite's BEGIN IMMEDIATE lets one in already
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+                command.upgrade(_alembic(connection), "head")
+                fact_columns.add_missing(connection)
+        except CommandError:
             raise ConfigError(
-                "the database was made by a newer brokersync: upgrade the program"
+                "the database was made by a newer brokersync: upgrade the program, or give the "
+                "setting `database` another database"
             ) from None
+        except sa.exc.DatabaseError as error:
+            if isinstance(error, sa.exc.OperationalError) and not _for_an_admin(error):
+                raise _unreachable(error) from None
+            raise ConfigError(
+                f"the hub's tables cannot be made in its database: {_cause(error)}. Check the "
+                "setting `database`: the file or server, and the right to write and create there"
+            ) from None
+
+    def _up_to_date(self) -> bool:
+        """Whether there is nothing to do; asked without taking the place of a writer."""
+        with self.engine.connect().execution_options(brokersync_reads=True) as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+            head = ScriptDirectory.from_config(_alembic(connection)).get_current_head()
+            return found == head and not fact_columns.missing(connection)
 
     @contextmanager
     def transaction(self, name: str) -> Iterator[Connection]:
@@ -164,5 +184,28 @@ def _sqlite_begin(connection: Connection) -> None:
 
 
 def _unreachable(error: sa.exc.OperationalError) -> RetryableError:
-    cause = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
-    return RetryableError(f"the hub's database cannot be used right now: {cause[:200]}")
+    return RetryableError(f"the hub's database cannot be used right now: {_cause(error)}")
+
+
+def _for_an_admin(error: sa.exc.OperationalError) -> bool:
+    """Whether waiting cannot help: no such folder or database, no right to it."""
+    cause = _cause(error)
+    return any(
+        words in cause
+        for words in (
+            "unable to open database file",
+            "readonly database",
+            "does not exist",
+            "password authentication failed",
+        )
+    )
+
+
+def _cause(error: sa.exc.DatabaseError) -> str:
+    return str(error.orig).splitlines()[0][:200] if error.orig else type(error).__name__
+
+
+def _alembic(connection: Connection) -> Config:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config

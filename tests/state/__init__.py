@@ -1,0 +1,3 @@
+"""Tests of the hub's memory."""
+
+from __future__ import annotations
