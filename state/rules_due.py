@@ -40,10 +40,11 @@ _ZERO = sa.literal_column("0", BigInteger)
 
 # SQLite's parser has room for 100 pending symbols. What is left here for one rule's moments, after
 # the statement and the choice of stage; logic that would need more wakes at any flip below it.
-_ROOM = 62
-_LEAF = 8
+_ROOM = 70
+_LEAF = 5
 # Beyond this many stages that time can move, each flip of any of them counts.
 _MAX_TIMED = 16
+_TIMED = t.Elapsed | t.Passed
 
 
 class Line(NamedTuple):
@@ -99,16 +100,16 @@ def earliest_due(columns: Sequence[Sql]) -> ColumnElement[int]:
 def _until_no(compiler: RuleCompiler, node: t.Node, room: int = _ROOM) -> Sql | None:
     """For rows where ``node`` is yes: when it can become no at the earliest. None: never."""
     match node:
-        case t.Logic() | t.Between() if room - 15 < nesting(node) + _LEAF:
+        case t.Logic() | t.Between() if room - _cost(node) < nesting(node) + _LEAF:
             return _any_flip(compiler, node)
         case t.Defined(body=body):
             return _until_no(compiler, body, room)
         case t.Not(operand=operand):
             return _until_yes(compiler, operand, room)
         case t.Logic(operator="and", items=items):
-            return _least([_until_no(compiler, item, room - 5) for item in items])
+            return _least([_until_no(compiler, item, room - _cost(node)) for item in items])
         case t.Logic(items=items):
-            return _last_of(compiler, items, True, room - 15)
+            return _last_of(compiler, items, True, room - _cost(node))
         case t.Between():
             return _until_no(compiler, _both_ends(node), room)
     return _leaf(compiler, node, to_yes=False)
@@ -117,19 +118,25 @@ def _until_no(compiler: RuleCompiler, node: t.Node, room: int = _ROOM) -> Sql | 
 def _until_yes(compiler: RuleCompiler, node: t.Node, room: int = _ROOM) -> Sql | None:
     """For rows where ``node`` is no: when it can become yes at the earliest. None: never."""
     match node:
-        case t.Logic() | t.Between() if room - 15 < nesting(node) + _LEAF:
+        case t.Logic() | t.Between() if room - _cost(node) < nesting(node) + _LEAF:
             return _any_flip(compiler, node)
         case t.Defined(body=body):
             return _until_yes(compiler, body, room)
         case t.Not(operand=operand):
             return _until_no(compiler, operand, room)
         case t.Logic(operator="or", items=items):
-            return _least([_until_yes(compiler, item, room - 5) for item in items])
+            return _least([_until_yes(compiler, item, room - _cost(node)) for item in items])
         case t.Logic(items=items):
-            return _last_of(compiler, items, False, room - 15)
+            return _last_of(compiler, items, False, room - _cost(node))
         case t.Between():
             return _until_yes(compiler, _both_ends(node), room)
     return _leaf(compiler, node, to_yes=True)
+
+
+def _cost(node: t.Node) -> int:
+    """Pending symbols that the choice among the members of a chain adds round each of them."""
+    timed = sum(any(isinstance(x, _TIMED) for x in t.walk(part)) for part in t.children(node))
+    return 15 if timed > 1 else 5
 
 
 def _last_of(
