@@ -94,12 +94,16 @@ def build(
 def _class(table: Mapping[str, tuple[str, str]], kind: str, type_: object, where: str) -> Any:
     if not isinstance(type_, str) or type_ not in table:
         known = ", ".join(sorted(table))
-        raise ConfigError(f"{where}: {kind} type {str(type_)[:40]!r} is not known; there is: {known}")
+        raise ConfigError(
+            f"{where}: {kind} type {str(type_)[:40]!r} is not known; there is: {known}"
+        )
     module, name = table[type_]
     try:
         return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
-        raise ConfigError(f"{where}: {type_} needs the package {error.name!r}: install it") from None
+        raise ConfigError(
+            f"{where}: {type_} needs the package {error.name!r}: install it"
+        ) from None
 
 
 def _checked(
@@ -145,9 +149,7 @@ def _sources(found: Configuration, clock: Clock, boundary: Boundary) -> list[Sou
     return sorted(built, key=lambda s: (order.get(s.manifest.family, 1), s.name))
 
 
-def _destinations(
-    found: Configuration, clock: Clock, boundary: Boundary
-) -> dict[str, Destination]:
+def _destinations(found: Configuration, clock: Clock, boundary: Boundary) -> dict[str, Destination]:
     built: dict[str, Destination] = {}
     for name, raw in found.settings.destinations.items():
         path = f"destinations.{name}"

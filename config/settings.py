@@ -229,10 +229,10 @@ def _rate(row: dict[str, Any], where: str) -> dict[tuple[str, str, str], Decimal
     try:
         day = datetime.strptime(row["date"], "%Y-%m-%d").replace(tzinfo=UTC).date()
         rate = Decimal(row["rate"])
-        if rate <= 0:
-            raise InvalidOperation
     except (KeyError, TypeError):
         raise ConfigError(f"{where}: needs the columns date,currency,base,rate") from None
     except (ValueError, InvalidOperation):
-        raise ConfigError(f"{where}: expected a date YYYY-MM-DD and a rate above 0") from None
+        raise ConfigError(f"{where}: expected a date YYYY-MM-DD and a decimal rate") from None
+    if not rate.is_finite() or rate <= 0:
+        raise ConfigError(f"{where}: the rate must be above 0")
     return {(row["base"], row["currency"], day.isoformat()): rate}

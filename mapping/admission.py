@@ -12,7 +12,7 @@ from mapping.ruleset import State
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A task is to be opened. ``due_at`` in ms UTC, ``owner`` a CRM owner id (blank: nobody yet)."""
+    """A task is to be opened. ``due_at`` in ms UTC, ``owner`` a CRM owner id."""
 
     due_at: int
     team: str

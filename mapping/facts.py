@@ -58,7 +58,9 @@ _T, _C, _M, _B = FactType.TIME, FactType.COUNT, FactType.MONEY, FactType.BOOL
 _X, _E = FactType.TEXT, FactType.ENUM
 
 
-def _values(enum: type[DeclineCategory | Disposition | KycStatus | ReasonCategory]) -> tuple[str, ...]:
+def _values(
+    enum: type[DeclineCategory | Disposition | KycStatus | ReasonCategory],
+) -> tuple[str, ...]:
     return tuple(member.value for member in enum)
 
 
@@ -91,87 +93,215 @@ def _registry() -> list[FactDef]:
 
 
 def _kyc() -> list[FactDef]:
-    def one(name: str, column: str, type_: FactType, help_: str, default: int | str | None = None,
-            values: tuple[str, ...] = (), where: tuple[str, ...] = ()) -> FactDef:
+    def one(
+        name: str,
+        column: str,
+        type_: FactType,
+        help_: str,
+        default: int | str | None = None,
+        values: tuple[str, ...] = (),
+        where: tuple[str, ...] = (),
+    ) -> FactDef:
         source = ("kyc", "max", column, ("current", *where))
         return _def(name, type_, "kyc", source, help_, default=default, values=values)
 
     return [
-        one("kyc_status", "status", _E, "where verification stands", "not_started",
-            _values(KycStatus)),
+        one(
+            "kyc_status",
+            "status",
+            _E,
+            "where verification stands",
+            "not_started",
+            _values(KycStatus),
+        ),
         one("kyc_attempt", "attempt", _C, "number of the current attempt", 0),
         one("kyc_started_at", "started_at", _T, "when the case was created"),
         one("kyc_step_at", "step_at", _T, "first step of the current attempt"),
         one("kyc_status_at", "status_at", _T, "when the current status was reached"),
-        one("kyc_approved_at", "status_at", _T, "when KYC was approved, while it is",
-            where=("approved",)),
-        one("kyc_rejection_reason", "reason", _E, "why KYC is rejected, while it is", "none",
-            _values(ReasonCategory), ("rejected",)),
-        one("kyc_reason_code", "reason_code", _X, "the provider's own reason", "",
-            where=("rejected",)),
+        one(
+            "kyc_approved_at",
+            "status_at",
+            _T,
+            "when KYC was approved, while it is",
+            where=("approved",),
+        ),
+        one(
+            "kyc_rejection_reason",
+            "reason",
+            _E,
+            "why KYC is rejected, while it is",
+            "none",
+            _values(ReasonCategory),
+            ("rejected",),
+        ),
+        one(
+            "kyc_reason_code",
+            "reason_code",
+            _X,
+            "the provider's own reason",
+            "",
+            where=("rejected",),
+        ),
         one("kyc_gap", "gap", _X, "the document or step that is missing", "", where=("rejected",)),
-        one("kyc_client_text", "client_text", _X, "what the client was told", "",
-            where=("rejected",)),
+        one(
+            "kyc_client_text",
+            "client_text",
+            _X,
+            "what the client was told",
+            "",
+            where=("rejected",),
+        ),
     ]
 
 
 def _psp() -> list[FactDef]:
-    def psp(name: str, type_: FactType, source: tuple[str, str, str, tuple[str, ...]], help_: str,
-            default: int | str | None = None, values: tuple[str, ...] = ()) -> FactDef:
+    def psp(
+        name: str,
+        type_: FactType,
+        source: tuple[str, str, str, tuple[str, ...]],
+        help_: str,
+        default: int | str | None = None,
+        values: tuple[str, ...] = (),
+    ) -> FactDef:
         return _def(name, type_, "psp", source, help_, default=default, values=values)
 
     last, first = ("last_ended",), ("counted", "counted_first")
     return [
-        psp("deposit_attempts", _C, ("deposit", "count", "", ()), "deposit attempts of any kind", 0),
+        psp(
+            "deposit_attempts", _C, ("deposit", "count", "", ()), "deposit attempts of any kind", 0
+        ),
         psp("first_attempt_at", _T, ("deposit", "min", "opened_at", ()), "first deposit attempt"),
-        psp("last_attempt_outcome", _E, ("deposit", "max", "outcome", last),
-            "how the attempt with the latest outcome ended", "none",
-            ("none", "succeeded", "failed")),
+        psp(
+            "last_attempt_outcome",
+            _E,
+            ("deposit", "max", "outcome", last),
+            "how the attempt with the latest outcome ended",
+            "none",
+            ("none", "succeeded", "failed"),
+        ),
         psp("last_attempt_ended_at", _T, ("deposit", "max", "ended_at", last), "when it ended"),
-        psp("last_attempt_abandoned", _B, ("deposit", "max", "abandoned", last),
-            "it never had an outcome", 0),
+        psp(
+            "last_attempt_abandoned",
+            _B,
+            ("deposit", "max", "abandoned", last),
+            "it never had an outcome",
+            0,
+        ),
         psp("last_attempt_method", _X, ("deposit", "max", "method", last), "its method", ""),
         psp("last_attempt_psp", _X, ("deposit", "max", "psp", last), "its PSP", ""),
         psp("last_attempt_amount", _X, ("deposit", "max", "amount_text", last), "its amount", ""),
-        psp("last_attempt_decline", _E, ("deposit", "max", "decline", last), "why it failed",
-            "none", _values(DeclineCategory)),
-        psp("last_attempt_kyc_blocked", _B, ("deposit", "max", "kyc_blocked", last),
-            "it failed because the client is not verified", 0),
-        psp("failed_attempts", _C, ("deposit", "count", "", ("failed",)), "attempts that failed", 0),
+        psp(
+            "last_attempt_decline",
+            _E,
+            ("deposit", "max", "decline", last),
+            "why it failed",
+            "none",
+            _values(DeclineCategory),
+        ),
+        psp(
+            "last_attempt_kyc_blocked",
+            _B,
+            ("deposit", "max", "kyc_blocked", last),
+            "it failed because the client is not verified",
+            0,
+        ),
+        psp(
+            "failed_attempts", _C, ("deposit", "count", "", ("failed",)), "attempts that failed", 0
+        ),
         psp("deposits", _C, ("deposit", "count", "", ("counted",)), "counted deposits", 0),
-        psp("first_deposit_at", _T, ("deposit", "min", "status_at", ("counted",)),
-            "first counted deposit"),
+        psp(
+            "first_deposit_at",
+            _T,
+            ("deposit", "min", "status_at", ("counted",)),
+            "first counted deposit",
+        ),
         psp("first_deposit_method", _X, ("deposit", "max", "method", first), "its method", ""),
-        psp("second_deposit_at", _T, ("deposit", "min", "status_at", ("counted", "counted_second")),
-            "second counted deposit"),
-        psp("last_deposit_at", _T, ("deposit", "max", "status_at", ("counted",)),
-            "latest counted deposit"),
-        psp("total_deposits", _M, ("deposit", "sum", "net_base", ("counted",)),
-            "counted deposits less partial refunds, base currency"),
+        psp(
+            "second_deposit_at",
+            _T,
+            ("deposit", "min", "status_at", ("counted", "counted_second")),
+            "second counted deposit",
+        ),
+        psp(
+            "last_deposit_at",
+            _T,
+            ("deposit", "max", "status_at", ("counted",)),
+            "latest counted deposit",
+        ),
+        psp(
+            "total_deposits",
+            _M,
+            ("deposit", "sum", "net_base", ("counted",)),
+            "counted deposits less partial refunds, base currency",
+        ),
         psp("withdrawals", _C, ("withdrawal", "count", "", ()), "withdrawals requested", 0),
-        psp("withdrawals_open", _C, ("withdrawal", "count", "", ("open",)),
-            "withdrawals not settled", 0),
-        psp("first_withdrawal_at", _T, ("withdrawal", "min", "opened_at", ()),
-            "request of the first withdrawal"),
-        psp("first_withdrawal_settled_at", _T,
-            ("withdrawal", "max", "settled_at", ("first_requested",)), "when it was settled"),
-        psp("first_withdrawal_status", _X, ("withdrawal", "max", "status", ("first_requested",)),
-            "where it stands", ""),
-        psp("first_withdrawal_amount", _X,
-            ("withdrawal", "max", "amount_text", ("first_requested",)), "its amount", ""),
-        psp("first_withdrawal_method", _X, ("withdrawal", "max", "method", ("first_requested",)),
-            "its payout method", ""),
-        psp("last_withdrawal_paid_at", _T, ("withdrawal", "max", "settled_at", ("paid",)),
-            "latest withdrawal paid"),
-        psp("total_withdrawals", _M, ("withdrawal", "sum", "base_minor", ("paid",)),
-            "withdrawals paid, base currency"),
+        psp(
+            "withdrawals_open",
+            _C,
+            ("withdrawal", "count", "", ("open",)),
+            "withdrawals not settled",
+            0,
+        ),
+        psp(
+            "first_withdrawal_at",
+            _T,
+            ("withdrawal", "min", "opened_at", ()),
+            "request of the first withdrawal",
+        ),
+        psp(
+            "first_withdrawal_settled_at",
+            _T,
+            ("withdrawal", "max", "settled_at", ("first_requested",)),
+            "when it was settled",
+        ),
+        psp(
+            "first_withdrawal_status",
+            _X,
+            ("withdrawal", "max", "status", ("first_requested",)),
+            "where it stands",
+            "",
+        ),
+        psp(
+            "first_withdrawal_amount",
+            _X,
+            ("withdrawal", "max", "amount_text", ("first_requested",)),
+            "its amount",
+            "",
+        ),
+        psp(
+            "first_withdrawal_method",
+            _X,
+            ("withdrawal", "max", "method", ("first_requested",)),
+            "its payout method",
+            "",
+        ),
+        psp(
+            "last_withdrawal_paid_at",
+            _T,
+            ("withdrawal", "max", "settled_at", ("paid",)),
+            "latest withdrawal paid",
+        ),
+        psp(
+            "total_withdrawals",
+            _M,
+            ("withdrawal", "sum", "base_minor", ("paid",)),
+            "withdrawals paid, base currency",
+        ),
         psp("payment_fees", _M, ("fee", "sum", "base_minor", ()), "PSP fees, base currency"),
-        psp("refunds_chargebacks", _M, ("taken", "sum", "base_minor", ()),
-            "refunds and disputes not won, base currency"),
+        psp(
+            "refunds_chargebacks",
+            _M,
+            ("taken", "sum", "base_minor", ()),
+            "refunds and disputes not won, base currency",
+        ),
         psp("chargebacks", _C, ("dispute", "count", "", ("standing",)), "disputes not won", 0),
         psp("chargebacks_open", _C, ("dispute", "count", "", ("open",)), "disputes open", 0),
-        psp("chargeback_open_at", _T, ("dispute", "min", "opened_at", ("open",)),
-            "the earliest open dispute"),
+        psp(
+            "chargeback_open_at",
+            _T,
+            ("dispute", "min", "opened_at", ("open",)),
+            "the earliest open dispute",
+        ),
     ]
 
 

@@ -12,7 +12,7 @@ MODES = ("observe", "fields", "tasks")
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """Who owns a team's tasks in one CRM: a queue, else the members in list order (CRM owner ids)."""
+    """Who owns a team's tasks in one CRM, by owner id: a queue, else the members in order."""
 
     name: str
     calendar: Calendar

@@ -20,15 +20,28 @@ from mapping.facts import FACTS
 from mapping.rules import Expr, Fact, FactType, RuleError, Scope, condition, instant, value
 
 TEAMS = (
-    "sales", "onboarding", "payments", "support", "retention",
-    "account_management", "affiliate_management", "risk", "compliance",
-)  # fmt: skip
+    "sales",
+    "onboarding",
+    "payments",
+    "support",
+    "retention",
+    "account_management",
+    "affiliate_management",
+    "risk",
+    "compliance",
+)
 FIELD_TYPES = ("string", "number", "date", "datetime", "enumeration", "checkboxes", "bool")
 HUB_VALUES = (
-    "client.email", "client.first_name", "client.last_name", "client.phone",
-    "profile.stage", "profile.stage_since", "profile.states",
-    "tasks.next_action", "tasks.next_action_due",
-)  # fmt: skip
+    "client.email",
+    "client.first_name",
+    "client.last_name",
+    "client.phone",
+    "profile.stage",
+    "profile.stage_since",
+    "profile.states",
+    "tasks.next_action",
+    "tasks.next_action_due",
+)
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
 _DUE = re.compile(r"^(\d+) (minute|hour|day)s?$")
 
@@ -118,9 +131,7 @@ class RuleSet:
         return next((s for s in self.states if s.id == state_id), None)
 
 
-def load(
-    data: Mapping[str, Any], connected: Iterable[str], money_exponent: int = 2
-) -> RuleSet:
+def load(data: Mapping[str, Any], connected: Iterable[str], money_exponent: int = 2) -> RuleSet:
     """Check plain data (from YAML) and build the rule set.
 
     Args:
@@ -151,7 +162,7 @@ class _Loader:
         except RuleError as error:
             raise RuleSetError([(error.where or "definitions", str(error))]) from None
         stages = [s for row in self._rows("stages") if (s := self._stage(*row))]
-        states = [s for row in self._rows("states") if (s := self._state(*row))]
+        states = [t for row in self._rows("states") if (t := self._state(*row))]
         fields = [f for row in self._rows("fields") if (f := self._field(*row))]
         self._whole(stages, fields)
         if self.problems:
@@ -160,9 +171,7 @@ class _Loader:
             [self.data, sorted(self.connected), self.exponent], sort_keys=True, default=str
         )
         digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-        return RuleSet(
-            tuple(stages), tuple(states), tuple(fields), self.off, digest, self.scope
-        )
+        return RuleSet(tuple(stages), tuple(states), tuple(fields), self.off, digest, self.scope)
 
     def _definitions(self) -> dict[str, str]:
         raw = self.data.get("definitions") or {}
@@ -217,9 +226,18 @@ class _Loader:
         if when is None or since is None or term is None or self._is_off(row["id"], when, since):
             return None
         return State(
-            row["id"], str(row["label"]), when, since, row["owner"], term, str(row["action"]),
-            str(row["subject"]), str(row["body"]), sooner, cool_down,
-        )  # fmt: skip
+            row["id"],
+            str(row["label"]),
+            when,
+            since,
+            row["owner"],
+            term,
+            str(row["action"]),
+            str(row["subject"]),
+            str(row["body"]),
+            sooner,
+            cool_down,
+        )
 
     def _texts(self, path: str, row: Mapping[str, Any]) -> None:
         for key in ("action", "subject", "body"):
@@ -287,9 +305,10 @@ class _Loader:
         match = _DUE.match(text)
         if match is None or int(match[1]) == 0:
             self._say(
-                path, f"{text[:40]!r} is no due time: write '5 minutes', '1 hour', 'same day', "
+                path,
+                f"{text[:40]!r} is no due time: write '5 minutes', '1 hour', 'same day', "
                 "'next day' or '2 days'",
-            )  # fmt: skip
+            )
             return None
         number = int(match[1])
         if match[2] == "day":
@@ -312,7 +331,7 @@ class _Loader:
 
     def _whole(self, stages: list[Stage], fields: list[Field]) -> None:
         if not self.problems and (not stages or stages[-1].when.text.strip().lower() != "true"):
-            self._say("stages", "the last stage must be `when: \"true\"`, so that everyone has one")
+            self._say("stages", 'the last stage must be `when: "true"`, so that everyone has one')
         if len(fields) > 500:
             self._say("fields", f"{len(fields)} fields; a CRM record holds at most 500")
 
@@ -329,8 +348,8 @@ class _Loader:
         return not missing
 
     def _one_of(self, path: str, raw: object, valid: Iterable[str]) -> None:
-        if raw not in valid:
-            names = ", ".join(valid)
+        names = ", ".join(valid)
+        if raw not in tuple(valid):
             self._say(path, f"{str(raw)[:40]!r} is not one of: {names}")
 
     def _say(self, path: str, message: str) -> None:

@@ -60,8 +60,9 @@ def same(field_type: str, ours: str, theirs: str) -> bool:
     return False
 
 
-def fill(template: str, facts: Mapping[str, object], declared: Mapping[str, Fact], zone: str,
-         digits: int) -> str:
+def fill(
+    template: str, facts: Mapping[str, object], declared: Mapping[str, Fact], zone: str, digits: int
+) -> str:
     """A task text with each ``{fact}`` replaced by words; blank facts read "not known"."""
 
     def word(match: re.Match[str]) -> str:

@@ -75,7 +75,9 @@ def latest_of_work(connection: Connection) -> dict[tuple[str, str, str], tuple[i
 def open_(connection: Connection, episodes: Sequence[Episode]) -> None:
     """Open episodes; one that somebody else opened meanwhile stays as it is."""
     if episodes:
-        connection.execute(insert(connection, _e).on_conflict_do_nothing(), [_row(e) for e in episodes])
+        connection.execute(
+            insert(connection, _e).on_conflict_do_nothing(), [_row(e) for e in episodes]
+        )
 
 
 def judge(connection: Connection, episodes: Sequence[Episode]) -> None:

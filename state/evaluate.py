@@ -105,7 +105,7 @@ class Evaluator:
         """Evaluate the clients of ``brand`` on the work list at ``now`` (ms)."""
         values = parameters(now, horizons, self.families) | {"brand": brand}
         for row in connection.execute(self._statement, values).mappings():
-            yield self._evaluated(brand, row)
+            yield self._evaluated(brand, dict(row))
 
     def _evaluated(self, brand: str, row: Mapping[str, Any]) -> Evaluated:
         states = self.rules.states

@@ -15,7 +15,19 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, MetaData, Table, and_, bindparam, case, func, literal, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    MetaData,
+    Table,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
@@ -120,7 +132,7 @@ def _aggregate(view: sa.Subquery | sa.CTE, d: FactDef) -> Any:
         unknown = func.sum(case((and_(holds, view.c[d.column].is_(None)), 1), else_=0))
         total = sa.cast(func.coalesce(func.sum(value), 0), BigInteger)
         return case((unknown > 0, None), else_=total)
-    return {"min": func.min, "max": func.max}[d.pick](value)
+    return func.min(value) if d.pick == "min" else func.max(value)
 
 
 def _same(left: Any, right: Any) -> Any:
@@ -261,9 +273,7 @@ def _deposit() -> sa.Subquery:
     abandons_at = p.c.opened_at + ABANDONED_AFTER_MS
     horizon = bindparam("psp_horizon", type_=BigInteger)
     abandoned = and_(opens, abandons_at <= horizon)
-    counted = and_(
-        p.c.status == "succeeded", func.coalesce(back.c.amount, 0) < p.c.amount_minor
-    )
+    counted = and_(p.c.status == "succeeded", func.coalesce(back.c.amount, 0) < p.c.amount_minor)
     net = p.c.base_minor - case((func.coalesce(back.c.unknown, 0) > 0, None),
                                 else_=func.coalesce(back.c.base, 0))  # fmt: skip
     rows = (
@@ -316,9 +326,7 @@ def _withdrawal() -> sa.Subquery:
     place = func.row_number().over(
         partition_by=[p.c.brand, p.c.client_id], order_by=[p.c.opened_at, p.c.external_id]
     )
-    rows = (
-        select(p, place.label("place")).where(p.c.direction == "withdrawal").subquery("requests")
-    )
+    rows = select(p, place.label("place")).where(p.c.direction == "withdrawal").subquery("requests")
     settled = rows.c.status.in_(_SETTLED)
     return select(
         rows,

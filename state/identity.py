@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam, select
@@ -46,7 +47,7 @@ def relink(connection: Connection, batch: int, at: int) -> None:
     _store(connection, wanted, known | _links(connection, others), at)
 
 
-def _batch_profiles(batch: int) -> sa.Select[tuple[str, str, str, str | None]]:
+def _batch_profiles(batch: int) -> sa.Select[Any]:
     journal, client, link = schema.journal, schema.client, schema.identity_link
     return (
         select(client.c.brand, client.c.external_id, client.c.merged_into, link.c.client_id)
@@ -72,12 +73,16 @@ def _merged_into(connection: Connection, keys: Iterable[Key]) -> set[Key]:
     client = schema.client
     found: set[Key] = set()
     frontier = set(keys)
-    any_merge = connection.scalar(select(client.c.external_id).where(client.c.merged_into != "").limit(1))
+    any_merge = connection.scalar(
+        select(client.c.external_id).where(client.c.merged_into != "").limit(1)
+    )
     if any_merge is None:
         return found
-    query = select(client.c.brand, client.c.external_id).where(
-        client.c.brand == bindparam("b"), client.c.merged_into == bindparam("c")
-    ).where(client.c.merged_into != "")
+    query = (
+        select(client.c.brand, client.c.external_id)
+        .where(client.c.brand == bindparam("b"), client.c.merged_into == bindparam("c"))
+        .where(client.c.merged_into != "")
+    )
     for _ in range(_MOST_HOPS):
         step = {
             (row.brand, row.external_id)
@@ -124,9 +129,7 @@ def _links(connection: Connection, keys: Iterable[Key]) -> dict[Key, str]:
     return {k: v for k, v in found.items() if v is not None}
 
 
-def _store(
-    connection: Connection, wanted: dict[Key, str], known: dict[Key, str], at: int
-) -> None:
+def _store(connection: Connection, wanted: dict[Key, str], known: dict[Key, str], at: int) -> None:
     changed = {key: to for key, to in sorted(wanted.items()) if known.get(key) != to}
     if not changed:
         return
@@ -139,7 +142,14 @@ def _store(
             set_={"client_id": insert.excluded.client_id, "from_at": insert.excluded.from_at},
         ),
         [
-            {"brand": b, "kind": _CLIENT_ID, "value": v, "client_id": to, "source": "", "from_at": at}
+            {
+                "brand": b,
+                "kind": _CLIENT_ID,
+                "value": v,
+                "client_id": to,
+                "source": "",
+                "from_at": at,
+            }
             for (b, v), to in changed.items()
         ],
     )

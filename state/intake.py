@@ -164,9 +164,7 @@ def _journal(
     connection: Connection, kind: Kind, rows: Sequence[Record], batch: int, received_at: int
 ) -> int:
     stage, current = _STAGES[kind], _target(kind)
-    seen = and_(
-        current.c.source == stage.c.source, current.c.external_id == stage.c.external_id
-    )
+    seen = and_(current.c.source == stage.c.source, current.c.external_id == stage.c.external_id)
     if kind is Kind.PROFILE:
         seen = and_(seen, current.c.brand == stage.c.brand)
     # A polled row that says nothing new is no version; one older than the newest always is.

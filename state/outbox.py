@@ -202,8 +202,14 @@ def unwant(connection: Connection, destination: str, obj: str, keys: Sequence[st
 
 
 def claim(
-    connection: Connection, destination: str, obj: str, limit: int, now: int, fence: int,
-    *, needed_by_tasks: bool = False,
+    connection: Connection,
+    destination: str,
+    obj: str,
+    limit: int,
+    now: int,
+    fence: int,
+    *,
+    needed_by_tasks: bool = False,
 ) -> list[Claim]:
     """Take up to ``limit`` rows that are due, most urgent first, and mark them in flight.
 
@@ -211,7 +217,8 @@ def claim(
         needed_by_tasks: only contacts that a waiting task needs and the CRM does not have yet.
     """  # fmt: skip
     ready = or_(
-        _o.c.status == PENDING, and_(_o.c.status == ASIDE, func.coalesce(_o.c.next_try_at, 0) <= now)
+        _o.c.status == PENDING,
+        and_(_o.c.status == ASIDE, func.coalesce(_o.c.next_try_at, 0) <= now),
     )
     query = (
         select(_o.c.key, _d.c.body, _d.c.hash, _s.c.crm_id, _s.c.acknowledged, _o.c.attempts)
@@ -254,7 +261,11 @@ class Acknowledged:
 
 
 def acknowledge(
-    connection: Connection, destination: str, obj: str, rows: Sequence[Acknowledged], now: int,
+    connection: Connection,
+    destination: str,
+    obj: str,
+    rows: Sequence[Acknowledged],
+    now: int,
     fence: int,
 ) -> None:
     """Store what the CRM acknowledged and finish the outbox rows that have nothing left to do."""  # fmt: skip

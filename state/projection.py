@@ -55,9 +55,7 @@ def _add(connection: Connection, query: sa.Select[Any]) -> int:
     return count(connection, statement.on_conflict_do_nothing())
 
 
-def _due(
-    until: int, psp_horizons: Mapping[str, int], limit: int
-) -> Iterable[sa.Select[Any]]:
+def _due(until: int, psp_horizons: Mapping[str, int], limit: int) -> Iterable[sa.Select[Any]]:
     p, f = schema.profile, schema.fact
     # Once a run: a client whose source stands still stays due, and must not be asked for ever.
     yield (
@@ -66,9 +64,11 @@ def _due(
         .limit(limit)
     )
     for brand, horizon in sorted(psp_horizons.items()):
-        yield select(f.c.brand, f.c.client_id).where(
-            f.c.brand == brand, f.c.facts_due_at <= min(until, horizon)
-        ).limit(limit)
+        yield (
+            select(f.c.brand, f.c.client_id)
+            .where(f.c.brand == brand, f.c.facts_due_at <= min(until, horizon))
+            .limit(limit)
+        )
 
 
 def _add_mates(connection: Connection) -> None:

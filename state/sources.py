@@ -18,9 +18,7 @@ FIRST_RETRY_MS = 3_600_000
 LAST_RETRY_MS = 24 * 3_600_000
 
 
-def register(
-    connection: Connection, source: str, family: str, brands: Sequence[str]
-) -> None:
+def register(connection: Connection, source: str, family: str, brands: Sequence[str]) -> None:
     """Make a source known, with the brands it serves."""
     statement = insert(connection, _src).values(source=source, family=family)
     connection.execute(
@@ -36,7 +34,11 @@ def cursor(connection: Connection, source: str) -> str | None:
 
 
 def advance(
-    connection: Connection, source: str, cursor: str, complete_until: int | None, records: int,
+    connection: Connection,
+    source: str,
+    cursor: str,
+    complete_until: int | None,
+    records: int,
     now: int,
 ) -> None:
     """Store the cursor that belongs to a page, in the page's transaction."""  # fmt: skip

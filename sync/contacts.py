@@ -60,7 +60,9 @@ class Groups:
 
     def _priority(self, row: Evaluated, reasons: Reasons, others: Sequence[str]) -> int:
         waits = reasons.clients_with_new_tasks
-        if (row.brand, row.client_id) in waits or any(tuple(o.split(":", 1)) in waits for o in others):
+        if (row.brand, row.client_id) in waits or any(
+            tuple(o.split(":", 1)) in waits for o in others
+        ):
             return TASK_WAITS
         return STAGE_CHANGED if row.stage != row.was_stage else ORDINARY
 

@@ -97,9 +97,7 @@ def compare(
     return plan
 
 
-def _compare_one(
-    plan: SchemaPlan, obj: CrmObject, wish: CrmProperty, there: CrmProperty
-) -> None:
+def _compare_one(plan: SchemaPlan, obj: CrmObject, wish: CrmProperty, there: CrmProperty) -> None:
     where = f"{obj}: property {wish.name}"
     if there.type != wish.type:
         plan.clashes.append(

@@ -78,9 +78,7 @@ def _looked_up(destination: Destination, batch: Batch) -> list[Delivered]:
 def _known(batch: Batch, claim: Claim, record: CrmRecord | None) -> Delivered:
     if record is None:
         return Delivered(claim, claim.crm_id, dict(claim.acknowledged))
-    held = {
-        name: record.properties.get(name, "") for name in claim.body if name != CONTACT
-    }
+    held = {name: record.properties.get(name, "") for name in claim.body if name != CONTACT}
     contact = claim.body.get(CONTACT, "")
     if contact and batch.contacts.get(contact) in record.associated:
         held[CONTACT] = contact

@@ -47,6 +47,14 @@ class Hub:
 
     def property_name(self, name: str, *, native: bool = False) -> str:
         """A field's property in the CRM: prefixed, unless native or the hub's own key."""
-        if native or name.startswith("broker_") or name.startswith(self.prefix):
+        if native or name.startswith("broker_") or (self.prefix and name.startswith(self.prefix)):
             return name
         return f"{self.prefix}{name}"
+
+    def close(self) -> None:
+        """Give back all connections."""
+        for source in self.sources:
+            source.close()
+        for destination in self.destinations.values():
+            destination.close()
+        self.store.close()

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from connectors.destination import CrmObject
 from mapping.texts import same
 from state import outbox
@@ -59,7 +61,7 @@ class Planned:
 
 
 def plan(hub: Hub) -> dict[str, Planned]:
-    """What a sync would write if it ran now, by destination. Nothing is kept, nothing is written."""
+    """What a sync would write if it ran now, by destination. Nothing is kept or written."""
     planned: dict[str, Planned] = {}
     with hub.store.rehearsal():
         now, _ = rehearse(hub)
@@ -67,7 +69,7 @@ def plan(hub: Hub) -> dict[str, Planned]:
             with hub.store.transaction("plan.sweep") as connection:
                 outbox.sweep(connection, name, now)
                 counts = destination.counts
-                pusher = Pusher(hub, name, destination, 0, lambda connection: None)
+                pusher = Pusher(hub, name, destination, 0, _anyone)
                 one = Planned(daily_limit=counts.daily_limit or destination.daily_limit)
                 for obj in (CrmObject.CONTACT, CrmObject.TASK):
                     _count(connection, pusher, obj, now, one)
@@ -75,7 +77,7 @@ def plan(hub: Hub) -> dict[str, Planned]:
     return planned
 
 
-def _count(connection: Any, pusher: Pusher, obj: CrmObject, now: int, one: Planned) -> None:
+def _count(connection: Connection, pusher: Pusher, obj: CrmObject, now: int, one: Planned) -> None:
     types = pusher.types(obj)
     batch = pusher.destination.batch
     writes = reads = links = 0
@@ -98,9 +100,7 @@ def _count(connection: Any, pusher: Pusher, obj: CrmObject, now: int, one: Plann
     one.calls += -(-writes // batch) + -(-links // batch) + reads_a_batch * -(-reads // batch)
 
 
-def _count_write(
-    one: Planned, obj: CrmObject, key: str, known: bool, changed: list[str]
-) -> None:
+def _count_write(one: Planned, obj: CrmObject, key: str, known: bool, changed: list[str]) -> None:
     if obj is CrmObject.CONTACT:
         one.fields.update(changed)
         if known:
@@ -113,3 +113,8 @@ def _count_write(
     else:
         one.tasks_created += 1
         one.playbooks[key.split(":")[2]] += 1
+
+
+def _anyone(connection: Connection) -> None:
+    """A rehearsal needs no engine role."""
+    del connection

@@ -1,4 +1,4 @@
-"""Pull: read each source, store each page with its cursor and touched clients in one transaction."""
+"""Pull: read each source; a page, its cursor and its touched clients are stored together."""
 
 from __future__ import annotations
 
@@ -89,9 +89,7 @@ def _take(hub: Hub, source: Source[Any], page: Page, done: Pulled, guard: Guard)
         guard(connection)
         taken = intake.take(connection, page.records, now, _price(hub))
         _set_aside(connection, source, page.rejects, now)
-        sources.passed(
-            connection, "intake", source.name, [r.external_id for r in page.records]
-        )
+        sources.passed(connection, "intake", source.name, [r.external_id for r in page.records])
         _reschedule(connection, source, page)
         sources.advance(
             connection, source.name, page.cursor, page.complete_until, taken.journalled, now
@@ -108,9 +106,7 @@ def _reschedule(connection: Any, source: Source[Any], page: Page) -> None:
         sources.reschedule(connection, source.name, brand, page.rereads)
 
 
-def _set_aside(
-    connection: Any, source: Source[Any], rejects: Iterable[Reject], now: int
-) -> None:
+def _set_aside(connection: Any, source: Source[Any], rejects: Iterable[Reject], now: int) -> None:
     rows = [
         sources.Aside("intake", source.name, r.kind, r.external_id, r.brand, r.reason, r.raw,
                       basis(source))

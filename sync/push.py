@@ -86,10 +86,10 @@ class Pusher:
             more = True
             while more or running:
                 while more and failure is None and len(running) < self.hub.in_flight:
-                    batch = next(batches, None)
-                    more = batch is not None
-                    if batch is not None:
-                        running[pool.submit(deliver, self.destination, batch)] = batch
+                    following = next(batches, None)
+                    more = following is not None
+                    if following is not None:
+                        running[pool.submit(deliver, self.destination, following)] = following
                 if failure is not None and not running:
                     break
                 finished, _ = wait(running, return_when=FIRST_COMPLETED) if running else ([], [])

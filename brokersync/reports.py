@@ -1,0 +1,278 @@
+"""What `sync`, `plan`, `status`, `rejects`, `runs` and `crm plan` print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from brokersync.output import Output, instant, iso
+from state import engine, episodes, identity, outbox, projection, schema, sources
+from sync.crm_schema import SchemaPlan
+from sync.cycle import Cycle
+from sync.hub import Hub
+from sync.plan import Planned
+
+_HOUR_MS = 3_600_000
+
+
+def crm_plan(out: Output, found: Mapping[str, SchemaPlan]) -> None:
+    """What `crm install` would do in each portal."""
+    if out.as_json:
+        out.object(
+            {
+                name: {
+                    "present": p.present,
+                    "create": [f"{o}.{x.name}" for o, xs in p.create.items() for x in xs],
+                    "add_options": [f"{o}.{x.name}" for o, xs in p.options.items() for x in xs],
+                    "clashes": p.clashes,
+                }
+                for name, p in found.items()
+            }
+        )
+    for name, p in found.items():
+        out.heading(name)
+        out.line(f"{p.present} properties are there.")
+        for obj, properties in p.create.items():
+            rows = [[x.name, x.type, x.label, "unique" if x.unique else ""] for x in properties]
+            out.line(f"To be created on {obj}s: {len(rows)}")
+            out.table(["Property", "Type", "Label", ""], rows, "")
+        for line in [m for m in p.missing() if "lacks options" in m]:
+            out.line(line)
+        for clash in p.clashes:
+            out.line(f"Clash: {clash}")
+        if p.complete:
+            out.line("Nothing to do.")
+        elif not p.clashes:
+            out.line("`brokersync crm install` does this.")
+
+
+def plan(out: Output, found: Mapping[str, Planned], *, pulled: bool) -> None:
+    """What the next sync would write."""
+    if out.as_json:
+        out.object({"destinations": {n: p.as_json() for n, p in found.items()}, "pulled": pulled})
+    for name, p in found.items():
+        out.heading(f"The next sync would write to {name}")
+        contacts = p.contacts_created + p.contacts_updated
+        out.line(f"Contacts: {contacts:,} ({p.contacts_created:,} new)")
+        out.line(
+            f"Tasks: {p.tasks_created + p.tasks_updated:,} ({p.tasks_created:,} new), "
+            f"associations: {p.associations:,}"
+        )
+        share = (
+            f", {p.calls / p.daily_limit:.2%} of the daily {p.daily_limit:,}"
+            if p.daily_limit
+            else ""
+        )
+        out.line(f"Calls: {p.calls:,}{share}")
+        if p.unread:
+            out.line(f"{p.unread:,} records are read first; those the CRM already has need less.")
+        out.table(
+            ["Field", "Contacts"], [[f, n] for f, n in p.fields.most_common()], "No field changes."
+        )
+        if p.playbooks:
+            out.table(
+                ["New tasks by playbook", "Tasks"],
+                [list(i) for i in sorted(p.playbooks.items())],
+                "",
+            )
+    if not pulled:
+        out.line("\nOnly what was read before is counted; `--pull` reads the sources first.")
+
+
+def cycle(out: Output, hub: Hub, done: Cycle) -> None:
+    """What a sync did."""
+    summary = done.summary()
+    calls = {n: d.counts.calls for n, d in hub.destinations.items()}
+    if out.as_json:
+        out.object({"run": done.run, "status": done.status, **summary, "calls": calls})
+    out.line(
+        f"Run {done.run}: {summary['records']:,} records read, {summary['versions']:,} new "
+        f"versions, {summary['rejects']} set aside."
+    )
+    out.line(
+        f"{summary['clients']:,} clients worked out, {summary['stage_changes']:,} changed stage; "
+        f"{summary['tasks_opened']} tasks opened, {summary['tasks_closed']} closed."
+    )
+    out.line(
+        f"Written: {summary['contacts_written']:,} contacts, {summary['tasks_written']:,} tasks, "
+        f"{summary['associations']:,} associations in {sum(calls.values()):,} calls."
+    )
+    if summary["refused"]:
+        out.line(f"{summary['refused']} records were refused by the CRM: see `brokersync rejects`.")
+    for name, error in done.errors:
+        out.note(f"{name}: {error.admin}")
+
+
+def status(out: Output, hub: Hub) -> None:
+    """Freshness and health."""
+    now = hub.clock.now_ms()
+    with hub.store.reading() as connection:
+        seen = sources.overview(connection)
+        stages = projection.count_by_stage(connection)
+        waiting = identity.unlinked(connection)
+        asides = len(sources.asides(connection))
+        pending = {
+            n: outbox.backlog(connection, n)
+            for n in sorted({b.destination for b in hub.brands.values()})
+        }
+        tasks = episodes.count_tasks(connection)
+        touched = projection.total(connection, schema.touched)
+        latest = engine.runs(connection, 1)
+    value: dict[str, Any] = {
+        "sources": [_source(s) for s in seen],
+        "off": {b: dict(r.off) for b, r in hub.rules.items()},
+        "stages": stages,
+        "tasks": [{"team": t, "playbook": s, "opened": n, "open": o} for t, s, n, o in tasks],
+        "set_aside": asides,
+        "unlinked": sum(u.count for u in waiting),
+        "touched": touched,
+        "outbox": {n: {f"{o}.{s}": c for (o, s), c in p.items()} for n, p in pending.items()},
+        "last_run": _run(latest[0]) if latest else None,
+    }
+    if out.as_json:
+        out.object(value)
+        return
+    out.heading("Sources")
+    rows = [
+        [
+            s["source"],
+            instant(s["complete_until"]) or "never",
+            _age(now, s["complete_until"]),
+            s["records"],
+            s["last_error"],
+        ]
+        for s in seen
+    ]
+    out.table(
+        ["Source", "Complete up to", "Age", "Versions", "Last error"],
+        rows,
+        "No source was read yet: run `brokersync sync`.",
+    )
+    out.heading("Clients by stage")
+    out.table(["Stage", "Clients"], sorted(stages.items()), "No client was worked out yet.")
+    out.heading("Tasks")
+    out.table(
+        ["Team", "Playbook", "Opened", "Open"], [list(t) for t in tasks], "No task was opened yet."
+    )
+    out.heading("Waiting")
+    out.line(
+        f"Set aside: {asides}; without a client: {value['unlinked']}; clients to work out: {touched}."
+    )
+    for name, counts in value["outbox"].items():
+        words = ", ".join(f"{c:,} {k}" for k, c in sorted(counts.items())) or "nothing"
+        out.line(f"To be written to {name}: {words}.")
+    for brand, off in value["off"].items():
+        if off:
+            listed = ", ".join(f"{i} (no {f} source)" for i, f in off.items())
+            out.line(f"Off for {brand}: {listed}.")
+    if latest:
+        out.line(
+            f"Last run {latest[0]['id']}: {latest[0]['status']}, {instant(latest[0]['started_at'])}."
+        )
+
+
+def _source(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "source": row["source"],
+        "family": row["family"],
+        "complete_until": iso(row["complete_until"]),
+        "last_ok_at": iso(row["last_ok_at"]),
+        "versions": row["records"],
+        "last_error": row["last_error"],
+    }
+
+
+def _age(now: int, at: int | None) -> str:
+    if at is None:
+        return ""
+    hours = max(0, now - at) / _HOUR_MS
+    return (
+        f"{hours * 60:.0f} min"
+        if hours < 2
+        else f"{hours:.0f} h"
+        if hours < 72
+        else f"{hours / 24:.0f} d"
+    )
+
+
+def rejects(out: Output, hub: Hub) -> bool:
+    """Set-aside and unlinked records; whether there are any."""
+    with hub.store.reading() as connection:
+        rows = sources.asides(connection)
+        waiting = identity.unlinked(connection)
+    if out.as_json:
+        out.object(
+            {
+                "set_aside": [_aside(r) for r in rows],
+                "unlinked": [
+                    {"brand": u.brand, "source": u.source, "kind": u.kind, "count": u.count}
+                    for u in waiting
+                ],
+            }
+        )
+    table = [
+        [
+            r["origin"],
+            r["kind"],
+            r["external_id"],
+            r["reason"],
+            r["attempts"],
+            instant(r["next_try_at"]),
+        ]
+        for r in rows
+    ]
+    out.table(
+        ["From", "Kind", "Record", "Why", "Tries", "Next try"], table, "Nothing is set aside."
+    )
+    if waiting:
+        out.heading("Without a client (taken up by themselves when the client appears)")
+        out.table(
+            ["Brand", "Source", "Kind", "Records"],
+            [[u.brand, u.source, u.kind, u.count] for u in waiting],
+            "",
+        )
+    return bool(rows or waiting)
+
+
+def _aside(row: Mapping[str, Any]) -> dict[str, Any]:
+    times = {n: iso(row[n]) for n in ("first_at", "last_at", "next_try_at")}
+    return {
+        n: row[n] for n in ("area", "origin", "kind", "external_id", "brand", "reason", "attempts")
+    } | times
+
+
+def runs(out: Output, hub: Hub, limit: int) -> None:
+    """The history of runs."""
+    with hub.store.reading() as connection:
+        rows = engine.runs(connection, limit)
+    if out.as_json:
+        out.object({"runs": [_run(r) for r in rows]})
+    table = [
+        [
+            r["id"],
+            instant(r["started_at"]),
+            r["status"],
+            r["summary"].get("versions", 0),
+            r["summary"].get("clients", 0),
+            r["summary"].get("contacts_written", 0),
+            r["summary"].get("tasks_written", 0),
+        ]
+        for r in rows
+    ]
+    out.table(
+        ["Run", "Started", "Ended", "Versions", "Clients", "Contacts", "Tasks"],
+        table,
+        "No run yet: run `brokersync sync`.",
+    )
+
+
+def _run(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "run": row["id"],
+        "kind": row["kind"],
+        "started_at": iso(row["started_at"]),
+        "ended_at": iso(row["ended_at"]),
+        "status": row["status"],
+        "rule_version": row["rule_version"],
+        **row["summary"],
+    }
