@@ -154,24 +154,25 @@ def _kyc() -> list[FactDef]:
     ]
 
 
-def _psp() -> list[FactDef]:
-    def psp(
-        name: str,
-        type_: FactType,
-        source: tuple[str, str, str, tuple[str, ...]],
-        help_: str,
-        default: int | str | None = None,
-        values: tuple[str, ...] = (),
-    ) -> FactDef:
-        return _def(name, type_, "psp", source, help_, default=default, values=values)
+def _psp(
+    name: str,
+    type_: FactType,
+    source: tuple[str, str, str, tuple[str, ...]],
+    help_: str,
+    default: int | str | None = None,
+    values: tuple[str, ...] = (),
+) -> FactDef:
+    return _def(name, type_, "psp", source, help_, default=default, values=values)
 
-    last, first = ("last_ended",), ("counted", "counted_first")
+
+def _attempts() -> list[FactDef]:
+    last = ("last_ended",)
     return [
-        psp(
+        _psp(
             "deposit_attempts", _C, ("deposit", "count", "", ()), "deposit attempts of any kind", 0
         ),
-        psp("first_attempt_at", _T, ("deposit", "min", "opened_at", ()), "first deposit attempt"),
-        psp(
+        _psp("first_attempt_at", _T, ("deposit", "min", "opened_at", ()), "first deposit attempt"),
+        _psp(
             "last_attempt_outcome",
             _E,
             ("deposit", "max", "outcome", last),
@@ -179,18 +180,18 @@ def _psp() -> list[FactDef]:
             "none",
             ("none", "succeeded", "failed"),
         ),
-        psp("last_attempt_ended_at", _T, ("deposit", "max", "ended_at", last), "when it ended"),
-        psp(
+        _psp("last_attempt_ended_at", _T, ("deposit", "max", "ended_at", last), "when it ended"),
+        _psp(
             "last_attempt_abandoned",
             _B,
             ("deposit", "max", "abandoned", last),
             "it never had an outcome",
             0,
         ),
-        psp("last_attempt_method", _X, ("deposit", "max", "method", last), "its method", ""),
-        psp("last_attempt_psp", _X, ("deposit", "max", "psp", last), "its PSP", ""),
-        psp("last_attempt_amount", _X, ("deposit", "max", "amount_text", last), "its amount", ""),
-        psp(
+        _psp("last_attempt_method", _X, ("deposit", "max", "method", last), "its method", ""),
+        _psp("last_attempt_psp", _X, ("deposit", "max", "psp", last), "its PSP", ""),
+        _psp("last_attempt_amount", _X, ("deposit", "max", "amount_text", last), "its amount", ""),
+        _psp(
             "last_attempt_decline",
             _E,
             ("deposit", "max", "decline", last),
@@ -198,105 +199,121 @@ def _psp() -> list[FactDef]:
             "none",
             _values(DeclineCategory),
         ),
-        psp(
+        _psp(
             "last_attempt_kyc_blocked",
             _B,
             ("deposit", "max", "kyc_blocked", last),
             "it failed because the client is not verified",
             0,
         ),
-        psp(
+        _psp(
             "failed_attempts", _C, ("deposit", "count", "", ("failed",)), "attempts that failed", 0
         ),
-        psp("deposits", _C, ("deposit", "count", "", ("counted",)), "counted deposits", 0),
-        psp(
+    ]
+
+
+def _deposits() -> list[FactDef]:
+    first = ("counted", "counted_first")
+    return [
+        _psp("deposits", _C, ("deposit", "count", "", ("counted",)), "counted deposits", 0),
+        _psp(
             "first_deposit_at",
             _T,
             ("deposit", "min", "status_at", ("counted",)),
             "first counted deposit",
         ),
-        psp("first_deposit_method", _X, ("deposit", "max", "method", first), "its method", ""),
-        psp(
+        _psp("first_deposit_method", _X, ("deposit", "max", "method", first), "its method", ""),
+        _psp(
             "second_deposit_at",
             _T,
             ("deposit", "min", "status_at", ("counted", "counted_second")),
             "second counted deposit",
         ),
-        psp(
+        _psp(
             "last_deposit_at",
             _T,
             ("deposit", "max", "status_at", ("counted",)),
             "latest counted deposit",
         ),
-        psp(
+        _psp(
             "total_deposits",
             _M,
             ("deposit", "sum", "net_base", ("counted",)),
             "counted deposits less partial refunds, base currency",
         ),
-        psp("withdrawals", _C, ("withdrawal", "count", "", ()), "withdrawals requested", 0),
-        psp(
+    ]
+
+
+def _withdrawals() -> list[FactDef]:
+    return [
+        _psp("withdrawals", _C, ("withdrawal", "count", "", ()), "withdrawals requested", 0),
+        _psp(
             "withdrawals_open",
             _C,
             ("withdrawal", "count", "", ("open",)),
             "withdrawals not settled",
             0,
         ),
-        psp(
+        _psp(
             "first_withdrawal_at",
             _T,
             ("withdrawal", "min", "opened_at", ()),
             "request of the first withdrawal",
         ),
-        psp(
+        _psp(
             "first_withdrawal_settled_at",
             _T,
             ("withdrawal", "max", "settled_at", ("first_requested",)),
             "when it was settled",
         ),
-        psp(
+        _psp(
             "first_withdrawal_status",
             _X,
             ("withdrawal", "max", "status", ("first_requested",)),
             "where it stands",
             "",
         ),
-        psp(
+        _psp(
             "first_withdrawal_amount",
             _X,
             ("withdrawal", "max", "amount_text", ("first_requested",)),
             "its amount",
             "",
         ),
-        psp(
+        _psp(
             "first_withdrawal_method",
             _X,
             ("withdrawal", "max", "method", ("first_requested",)),
             "its payout method",
             "",
         ),
-        psp(
+        _psp(
             "last_withdrawal_paid_at",
             _T,
             ("withdrawal", "max", "settled_at", ("paid",)),
             "latest withdrawal paid",
         ),
-        psp(
+        _psp(
             "total_withdrawals",
             _M,
             ("withdrawal", "sum", "base_minor", ("paid",)),
             "withdrawals paid, base currency",
         ),
-        psp("payment_fees", _M, ("fee", "sum", "base_minor", ()), "PSP fees, base currency"),
-        psp(
+    ]
+
+
+def _charges() -> list[FactDef]:
+    return [
+        _psp("payment_fees", _M, ("fee", "sum", "base_minor", ()), "PSP fees, base currency"),
+        _psp(
             "refunds_chargebacks",
             _M,
             ("taken", "sum", "base_minor", ()),
             "refunds and disputes not won, base currency",
         ),
-        psp("chargebacks", _C, ("dispute", "count", "", ("standing",)), "disputes not won", 0),
-        psp("chargebacks_open", _C, ("dispute", "count", "", ("open",)), "disputes open", 0),
-        psp(
+        _psp("chargebacks", _C, ("dispute", "count", "", ("standing",)), "disputes not won", 0),
+        _psp("chargebacks_open", _C, ("dispute", "count", "", ("open",)), "disputes open", 0),
+        _psp(
             "chargeback_open_at",
             _T,
             ("dispute", "min", "opened_at", ("open",)),
@@ -305,6 +322,13 @@ def _psp() -> list[FactDef]:
     ]
 
 
-CATALOGUE: tuple[FactDef, ...] = (*_registry(), *_kyc(), *_psp())
+CATALOGUE: tuple[FactDef, ...] = (
+    *_registry(),
+    *_kyc(),
+    *_attempts(),
+    *_deposits(),
+    *_withdrawals(),
+    *_charges(),
+)
 FACTS: dict[str, Fact] = {d.name: d.fact for d in CATALOGUE}
 ABANDONED_AFTER_MS = 30 * 60_000
