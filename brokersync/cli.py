@@ -87,10 +87,11 @@ def demo_command(
 def simulate(context: typer.Context) -> None:
     """Serve the fake vendors and the fake CRM on loopback until interrupted.
 
-    Prints base URLs and credentials as one JSON object. Options go to the simulator:
-    --seed, --clients, --days, --day, --registry-url, --port.
+    The story is at its 46th day now and goes on in real time, so that a hub on this machine's
+    clock can be pointed at it. Prints base URLs and credentials as one JSON object. Options go to
+    the simulator: --seed, --clients, --days, --day, --registry-url, --port.
     """
-    process = subprocess.Popen(world.command(context.args))  # noqa: S603 (our own interpreter, no shell)
+    process = subprocess.Popen(world.command(["--live", *context.args]))  # noqa: S603 (our own interpreter, no shell)
     try:
         raise typer.Exit(USAGE if process.wait() not in (0, -2, -15) else OK)
     except KeyboardInterrupt:
@@ -147,7 +148,7 @@ def plan(
         if pull:
             pulled = pull_once(hub)
             for name, error in pulled.failed.items():
-                out.note(f"{name}: {error.admin}")
+                out.note(reports.named(name, error.admin))
             status = SET_ASIDE if pulled.rejects else OK
             status = STOPPED if pulled.failed else status
         found = plan_writes(hub)

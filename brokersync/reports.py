@@ -59,7 +59,7 @@ def plan(out: Output, found: Mapping[str, Planned], *, pulled: bool) -> None:
             f"associations: {p.associations:,}"
         )
         share = (
-            f", {p.calls / p.daily_limit:.2%} of the daily {p.daily_limit:,}"
+            f", {p.calls / p.daily_limit:.3%} of the daily {p.daily_limit:,}"
             if p.daily_limit
             else ""
         )
@@ -100,7 +100,17 @@ def cycle(out: Output, hub: Hub, done: Cycle) -> None:
     if summary["refused"]:
         out.line(f"{summary['refused']} records were refused by the CRM: see `brokersync rejects`.")
     for name, error in done.errors:
-        out.note(f"{name}: {error.admin}")
+        out.note(named(name, error.admin))
+    for brand, families in done.waiting.items():
+        out.note(
+            f"Brand {brand} waits for the first complete read of: {', '.join(families)}. Until "
+            "then nothing is worked out for it: a missing source must not look like a fact."
+        )
+
+
+def named(name: str, text: str) -> str:
+    """A message under the name of its connection, said once."""
+    return text if text.startswith(f"{name}:") else f"{name}: {text}"
 
 
 def status(out: Output, hub: Hub) -> None:

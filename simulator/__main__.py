@@ -18,6 +18,8 @@ from typing import Any
 from simulator.server import SimulatorServer
 from simulator.simulation import Options
 
+_REFRESH_S = 1.0
+
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
@@ -34,6 +36,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--hubspot-daily-limit", type=_positive)
     parser.add_argument("--hubspot-search-lag", type=float, help="seconds on the world's clock")
     parser.add_argument("--no-unique-task-keys", action="store_true", help="of the CRM portal")
+    parser.add_argument(
+        "--live", action="store_true", help="the story is at --day today and goes on in real time"
+    )
     parser.add_argument("--stdin-guard", action="store_true", help="end when stdin closes")
     known = parser.parse_args(arguments)
     if not 0 <= known.day <= known.days:
@@ -54,13 +59,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, stopped)
     with tempfile.TemporaryDirectory(prefix="brokersync-simulator-") as folder:
         url = known.registry_url or f"sqlite:///{Path(folder) / 'registry.db'}"
-        options = Options(url, known.seed, known.clients, known.days, known.day, _hubspot(known))
+        options = Options(
+            url, known.seed, known.clients, known.days, known.day, known.live, _hubspot(known)
+        )
         server = SimulatorServer(options, known.port, known.hubspot_latency_ms / 1000)
         sys.stdout.write(json.dumps(server.description()) + "\n")
         sys.stdout.flush()
         if known.stdin_guard:
             threading.Thread(target=_guard, args=(stop,), daemon=True).start()
-        stop.wait()
+        # A live story follows the clock; otherwise only the control moves it.
+        while not stop.wait(_REFRESH_S if known.live else None):
+            server.simulation.advance_to(server.simulation.now())
         server.close()
     return 0
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from simulator.grow import grow
 from simulator.hubspot import FakeOwner, HubSpotFake
+from simulator.live import LiveWorld
 from simulator.paymentiq import PaymentIQFake
 from simulator.portal import OWNERS
 from simulator.registry import RegistryTable
-from simulator.story import DAY_MS
+from simulator.story import DAY_MS, World
 from simulator.sumsub import SumsubFake
 from simulator.truth import ContactGroup, Profile, Task, TaskLedger, contacts, profile
 from simulator.wire import Fake, Request, Response
@@ -26,6 +27,7 @@ class Options:
     """What kind of world to run.
 
     Args:
+        live: the story starts now and goes on in real time, instead of being advanced.
         day: the story starts this many days in; reasons older than that open no task.
         registry_url: where the broker's client table goes.
         hubspot: keyword arguments for the CRM's fake (limits, lag, unique task keys, ...).
@@ -36,6 +38,7 @@ class Options:
     clients: int = 1000
     days: int = 60
     day: float = 46
+    live: bool = False
     hubspot: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -45,9 +48,11 @@ class Simulation:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.lock = threading.RLock()
-        self.world = grow(options.seed, options.clients, options.days)
+        self.world = _grown(options)
         self.end_ms = self.world.start_ms + options.days * DAY_MS
         self.live_from = self.world.start_ms + round(options.day * DAY_MS)
+        if options.live:
+            self.live_from = self.world.now_ms
         self.world.advance_to(self.live_from)
         self.registry = RegistryTable(self.world, options.registry_url)
         self.registry.create()
@@ -169,6 +174,13 @@ class Simulation:
                 "tasks": self.hubspot.tasks(),
                 "associations": self.hubspot.associations("broker_task_key", "broker_client_id"),
             }
+
+
+def _grown(options: Options) -> World:
+    if not options.live:
+        return grow(options.seed, options.clients, options.days)
+    midnight = LiveWorld.today() - round(options.day) * DAY_MS
+    return LiveWorld.of(grow(options.seed, options.clients, options.days, midnight))
 
 
 def _group(group: ContactGroup) -> dict[str, Any]:

@@ -30,19 +30,22 @@ def fill_work(
 ) -> int:
     """Put up to ``limit`` touched clients (else clients that are due) on the work list.
 
-    Clients who share an e-mail with one on the list come along: their contact is one.
+    Clients who share an e-mail with one on the list come along: their contact is one. Only brands
+    with a horizon count; the others wait, touched.
 
     Returns:
         How many clients are on the list; 0 when there is nothing to do.
     """
     fresh(connection, work)
-    touched = select(schema.touched.c.brand, schema.touched.c.client_id)
+    brands = sorted(psp_horizons)
+    t = schema.touched
+    touched = select(t.c.brand, t.c.client_id).where(t.c.brand.in_(brands))
     size = _add(connection, touched.order_by("brand", "client_id").limit(limit))
     if size == 0:
         for query in _due(due_until, psp_horizons, limit):
             size += _add(connection, query)
     if size:
-        _add_mates(connection)
+        _add_mates(connection, brands)
         _forget_touched(connection)
     return size
 
@@ -60,7 +63,7 @@ def _due(until: int, psp_horizons: Mapping[str, int], limit: int) -> Iterable[sa
     # Once a run: a client whose source stands still stays due, and must not be asked for ever.
     yield (
         select(p.c.brand, p.c.client_id)
-        .where(p.c.due_at <= until, p.c.evaluated_at < until)
+        .where(p.c.due_at <= until, p.c.evaluated_at < until, p.c.brand.in_(sorted(psp_horizons)))
         .limit(limit)
     )
     for brand, horizon in sorted(psp_horizons.items()):
@@ -71,7 +74,7 @@ def _due(until: int, psp_horizons: Mapping[str, int], limit: int) -> Iterable[sa
         )
 
 
-def _add_mates(connection: Connection) -> None:
+def _add_mates(connection: Connection, brands: Sequence[str]) -> None:
     """Clients of the same e-mail, as it is now and as it was."""
     c, m = schema.client, schema.contact_member
     mine = (
@@ -86,7 +89,9 @@ def _add_mates(connection: Connection) -> None:
             .where(m.c.email_norm != "")
         )
     )  # fmt: skip
-    mates = select(c.c.brand, c.c.external_id.label("client_id")).where(c.c.email_norm.in_(mine))
+    mates = select(c.c.brand, c.c.external_id.label("client_id")).where(
+        c.c.email_norm.in_(mine), c.c.brand.in_(brands)
+    )
     _add(connection, mates)
 
 

@@ -33,6 +33,11 @@ class Cycle:
         return [*self.pulled.failed.items(), *stopped]
 
     @property
+    def waiting(self) -> dict[str, list[str]]:
+        """Brands that were left alone -> the source families never read to their end."""
+        return self.projected.waiting
+
+    @property
     def status(self) -> str:
         """ok, set_aside, stopped or refused: what the exit code says in a word."""
         if any(isinstance(e, ConfigError) for _, e in self.errors):

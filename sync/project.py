@@ -7,7 +7,7 @@ follows from it is stored.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Connection
 
@@ -24,7 +24,7 @@ Guard = Callable[[Connection], None]
 
 @dataclass(slots=True)
 class Projected:
-    """What a projection did."""
+    """What a projection did. ``waiting``: brands left alone -> source families never read whole."""
 
     clients: int = 0
     stage_changes: int = 0
@@ -33,6 +33,7 @@ class Projected:
     refused: int = 0
     contacts: int = 0
     tasks: int = 0
+    waiting: dict[str, list[str]] = field(default_factory=dict)
 
 
 class Projector:
@@ -53,7 +54,15 @@ class Projector:
         """Work until nothing is touched or due at ``now`` (ms)."""
         with self.hub.store.reading() as connection:
             horizons = sources.horizons(connection, [s.name for s in self.hub.sources])
-        psp = {b: min(now, h.get("psp", 0)) for b, h in horizons.items()}
+        # A source that was never read to its end must not look like a fact ("no KYC", say).
+        self.done.waiting = {
+            brand: sorted(f for f, until in own.items() if until == 0)
+            for brand, own in horizons.items()
+            if 0 in own.values()
+        }
+        psp = {
+            b: min(now, h.get("psp", 0)) for b, h in horizons.items() if b not in self.done.waiting
+        }
         while True:
             with self.hub.store.transaction("project.step") as connection:
                 self.guard(connection)
