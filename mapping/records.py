@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from mapping.errors import RecordError
@@ -299,23 +300,33 @@ class Record:
         """The payload's kind."""
         return self.payload.kind
 
-    def content(self) -> dict[str, Any]:
-        """The payload as JSON values (money as ``[minor, currency]``), for journal and hash."""
-        return {f.name: _plain(getattr(self.payload, f.name)) for f in fields(self.payload)}
+    def content_text(self) -> str:
+        """The payload as JSON (names sorted, money as ``[minor, currency]``), for the journal."""
+        names, values = _READING[self.kind]
+        return _encode(dict(zip(names, values(self.payload), strict=True)))
 
-    def content_hash(self) -> str:
-        """A digest of payload, reference and deletion; equal content has equal hash."""
-        body = [self.brand, self.content(), self.ref.kind, self.ref.value, self.deleted]
-        text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    def content_hash(self, text: str | None = None) -> str:
+        """A digest of payload, reference and deletion; equal content has equal hash.
+
+        Args:
+            text: the record's :meth:`content_text`, where it is at hand.
+        """
+        ref, deleted = self.ref, int(self.deleted)
+        head = f"{self.brand} {ref.kind} {deleted} {len(ref.value)} {ref.value} "
+        body = head + (self.content_text() if text is None else text)
+        return hashlib.blake2b(body.encode(), digest_size=16).hexdigest()
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Money):
         return [value.minor, value.currency]
-    if isinstance(value, StrEnum):
-        return value.value
-    return value
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+_NAMES = {p.kind: sorted(f.name for f in fields(p)) for p in (Profile, KycCase, Payment, Movement)}
+_READING = {kind: (names, attrgetter(*names)) for kind, names in _NAMES.items()}
+# Texts of enumerations encode as what they are; only money needs help.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_plain).encode
 
 
 def check_text(raw: Mapping[str, object], key: str, *, most: int = 500) -> str:

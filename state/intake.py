@@ -7,8 +7,7 @@ version wins, the earliest milestone wins.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +19,16 @@ from sqlalchemy.engine import Connection
 from mapping.money import Money
 from mapping.records import Disposition, Kind, KycCase, Movement, Payment, Profile, Record
 from state import identity, schema
-from state.staging import count, fill
+from state.staging import append, count, fill
 
 Price = Callable[[str, Money, Money | None, int], int | None]
 """(brand, amount, the vendor's base amount, event ms) -> minor units of the brand's base."""
 
 _ENVELOPE = (
-    "source", "external_id", "version_at", "rank", "hash", "polled", "deleted", "brand",
+    "source", "external_id", "version_at", "hash", "rank", "polled", "deleted", "brand",
     "ref_kind", "ref_value",
 )  # fmt: skip
+_KEY = 4  # a version's key, beside its kind: the envelope's first columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,10 @@ def take(
         if not rows:
             continue
         stage = _STAGES[kind]
-        fill(connection, stage, (_row(r, price) for r in rows))
-        journalled += _journal(connection, kind, rows, batch, received_at)
+        staged = [_row(r, price) for r in rows]
+        fill(connection, stage, staged)
+        raws = {row[:_KEY]: r.raw for row, r in zip(staged, rows, strict=True) if r.raw}
+        journalled += _journal(connection, kind, raws, batch, received_at)
         _CURRENT[kind](connection)
         _milestones(connection, rows)
         if kind is Kind.PROFILE:
@@ -84,7 +86,7 @@ def _stage(kind: Kind, target: Table, skip: Iterable[str]) -> Table:
         f"stage_{kind.value}", _staging,
         *[Column(n, schema.Id if _is_text(n) else sa.BigInteger) for n in _ENVELOPE],
         *[Column(c.name, c.type) for c in own],
-        Column("payload", sa.Text), Column("raw", sa.Text),
+        Column("payload", sa.Text),
         prefixes=["TEMPORARY"],
     )  # fmt: skip
 
@@ -102,10 +104,11 @@ _STAGES = {
 
 
 def _row(record: Record, price: Price) -> tuple[Any, ...]:
-    content = record.content()
+    text = record.content_text()
     head = (
-        record.source, record.external_id, record.version_at, record.rank, record.content_hash(),
-        int(record.polled), int(record.deleted), record.brand, record.ref.kind, record.ref.value,
+        record.source, record.external_id, record.version_at, record.content_hash(text),
+        record.rank, int(record.polled), int(record.deleted), record.brand, record.ref.kind,
+        record.ref.value,
     )  # fmt: skip
     payload = record.payload
     if isinstance(payload, Profile):
@@ -116,8 +119,7 @@ def _row(record: Record, price: Price) -> tuple[Any, ...]:
         own = _payment_row(payload, record.brand, price)
     else:
         own = _movement_row(payload, record.brand, price)
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return (*head, *own, text, record.raw)
+    return (*head, *own, text)
 
 
 def _profile_row(p: Profile, record: Record) -> tuple[Any, ...]:
@@ -161,8 +163,9 @@ def _movement_row(m: Movement, brand: str, price: Price) -> tuple[Any, ...]:
 
 
 def _journal(
-    connection: Connection, kind: Kind, rows: Sequence[Record], batch: int, received_at: int
-) -> int:
+    connection: Connection, kind: Kind, raws: Mapping[tuple[Any, ...], str], batch: int,
+    received_at: int,
+) -> int:  # fmt: skip
     stage, current = _STAGES[kind], _target(kind)
     seen = and_(current.c.source == stage.c.source, current.c.external_id == stage.c.external_id)
     if kind is Kind.PROFILE:
@@ -185,31 +188,14 @@ def _journal(
     names = ["source", "kind", "external_id", "version_at", "hash", "brand", "ref_kind",
              "ref_value", "deleted", "payload", "received_at", "batch"]  # fmt: skip
     insert = _insert(connection, schema.journal).from_select(names, source)
-    done = count(connection, insert.on_conflict_do_nothing())
-    if done and any(r.raw for r in rows):
-        _raw(connection, kind, batch, received_at)
-    return done
-
-
-def _raw(connection: Connection, kind: Kind, batch: int, received_at: int) -> None:
-    stage, journal = _STAGES[kind], schema.journal
-    rows = (
-        select(journal.c.seq, func.max(stage.c.raw), literal(received_at))
-        .join(
-            stage,
-            and_(
-                stage.c.source == journal.c.source,
-                stage.c.external_id == journal.c.external_id,
-                stage.c.version_at == journal.c.version_at,
-                stage.c.hash == journal.c.hash,
-            ),
-        )
-        .where(journal.c.batch == batch, journal.c.kind == kind.value)
-        .group_by(journal.c.seq)
-    )
-    connection.execute(
-        sa.insert(schema.journal_raw).from_select(["seq", "raw", "received_at"], rows)
-    )
+    insert = insert.on_conflict_do_nothing()
+    if not raws:
+        return count(connection, insert)
+    j = schema.journal.c
+    new = insert.returning(j.seq, j.source, j.external_id, j.version_at, j.hash)
+    found = [(seq, raws.get(tuple(key), "")) for seq, *key in connection.execute(new)]
+    append(connection, schema.journal_raw, [(seq, raw, received_at) for seq, raw in found if raw])
+    return len(found)
 
 
 # --- current records ---------------------------------------------------------------------------

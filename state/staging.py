@@ -18,8 +18,13 @@ def fresh(connection: Connection, table: Table) -> None:
 
 
 def fill(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Empty the table and fill it: COPY on PostgreSQL, executemany on SQLite."""
+    """Empty the table and fill it; see :func:`append`."""
     fresh(connection, table)
+    append(connection, table, rows)
+
+
+def append(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Put rows that cannot clash into a table: COPY on PostgreSQL, executemany on SQLite."""
     names = [c.name for c in table.columns]
     cursor: Any = connection.connection.cursor()
     try:
