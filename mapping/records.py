@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mapping.errors import RecordError
 from mapping.money import Money
