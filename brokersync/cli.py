@@ -91,12 +91,14 @@ def simulate(context: typer.Context) -> None:
     clock can be pointed at it. Prints base URLs and credentials as one JSON object. Options go to
     the simulator: --seed, --clients, --days, --day, --registry-url, --port.
     """
-    process = subprocess.Popen(world.command(["--live", *context.args]))  # noqa: S603 (our own interpreter, no shell)
-    try:
-        raise typer.Exit(USAGE if process.wait() not in (0, -2, -15) else OK)
-    except KeyboardInterrupt:
-        process.wait(timeout=30)
-        raise typer.Exit(OK) from None
+    # It ends when its standard input closes, so it never outlives this process.
+    arguments = world.command(["--live", "--stdin-guard", *context.args])
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE) as process:  # noqa: S603 (no shell)
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            code = process.wait(timeout=30)
+    raise typer.Exit(USAGE if code == USAGE else OK)
 
 
 @crm.command("plan")

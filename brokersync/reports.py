@@ -159,7 +159,11 @@ def status(out: Output, hub: Hub) -> None:
         "No source was read yet: run `brokersync sync`.",
     )
     out.heading("Clients by stage")
-    out.table(["Stage", "Clients"], sorted(stages.items()), "No client was worked out yet.")
+    out.table(
+        ["Stage", "Clients"],
+        sorted(stages.items(), key=lambda kv: int(kv[0].removeprefix("LS") or 0)),
+        "No client was worked out yet.",
+    )
     out.heading("Tasks")
     out.table(
         ["Team", "Playbook", "Opened", "Open"], [list(t) for t in tasks], "No task was opened yet."

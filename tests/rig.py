@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -57,6 +57,7 @@ class Rig:
     registry: RegistryTable
     vendors: dict[str, Any]
     install: bool = True
+    psp: Mapping[str, Any] = field(default_factory=dict)
 
     def hub(self, boundary: Boundary = no_boundary) -> Hub:
         """A fresh hub over the same database, as after a restart."""
@@ -114,7 +115,7 @@ class Rig:
         for name, brand in self.world.brands.items():
             psp = PaymentIqSettings(
                 base_url="http://127.0.0.1:1", client_id="hub", client_secret="psp-secret",
-                merchant_id=brand.merchant_id, start_at=start,
+                merchant_id=brand.merchant_id, start_at=start, **self.psp,
             )  # fmt: skip
             kyc = SumsubSettings(
                 base_url="http://127.0.0.1:1", app_token="sbx:token", secret_key="kyc-secret"
@@ -149,8 +150,12 @@ class Rig:
 
 
 def rig(
-    world: World, database: str, folder: Path, live_from: int,
-    modes: Mapping[str, str] | None = None, **portal: Any,
+    world: World,
+    database: str,
+    folder: Path,
+    live_from: int,
+    modes: Mapping[str, str] | None = None,
+    **portal: Any,
 ) -> Rig:
     """A rig over a world, with every fake in this process."""  # fmt: skip
     owners = [
