@@ -214,7 +214,7 @@ def claim(
     """Take up to ``limit`` rows that are due, most urgent first, and mark them in flight.
 
     Args:
-        needed_by_tasks: only contacts that a waiting task needs and the CRM does not have yet.
+        needed_by_tasks: only contacts that a waiting task is put on and whose CRM id is unknown.
     """  # fmt: skip
     ready = or_(
         _o.c.status == PENDING,
@@ -234,7 +234,8 @@ def claim(
         .limit(limit)
     )  # fmt: skip
     if needed_by_tasks:
-        query = query.where(_o.c.priority == 0, func.coalesce(_s.c.crm_id, "") == "")
+        waiting = _put_on_by_waiting_tasks(destination)
+        query = query.where(_o.c.key.in_(waiting), func.coalesce(_s.c.crm_id, "") == "")
     rows = connection.execute(query).all()
     if rows:
         connection.execute(
@@ -248,6 +249,16 @@ def claim(
               json.loads(r.acknowledged) if r.acknowledged else {}, r.attempts)
         for r in rows
     ]  # fmt: skip
+
+
+def _put_on_by_waiting_tasks(destination: str) -> sa.Select[tuple[str]]:
+    """Keys of the contacts that tasks in the outbox are put on."""
+    waits, e = _o.alias("waits"), schema.episode
+    return (
+        select(e.c.contact)
+        .select_from(waits.join(e, e.c.key == waits.c.key))
+        .where(waits.c.destination == destination, waits.c.object == "task")
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,10 +151,13 @@ def set_aside(connection: Connection, rows: Sequence[Aside], now: int) -> dict[s
     if not rows:
         return {}
     statement = insert(connection, _aside)
-    wait = sa.case(
-        (_aside.c.attempts >= 5, LAST_RETRY_MS),
-        *[(_aside.c.attempts == n, min(FIRST_RETRY_MS * 2**n, LAST_RETRY_MS)) for n in range(1, 5)],
-        else_=FIRST_RETRY_MS,
+    next_try = sa.case(
+        (_aside.c.attempts >= 5, now + LAST_RETRY_MS),
+        *[
+            (_aside.c.attempts == n, now + min(FIRST_RETRY_MS * 2**n, LAST_RETRY_MS))
+            for n in range(1, 5)
+        ],
+        else_=now + FIRST_RETRY_MS,
     )
     excluded = statement.excluded
     connection.execute(
@@ -163,7 +166,7 @@ def set_aside(connection: Connection, rows: Sequence[Aside], now: int) -> dict[s
             set_={
                 "reason": excluded.reason, "raw": excluded.raw, "basis": excluded.basis,
                 "brand": excluded.brand, "last_at": now, "attempts": _aside.c.attempts + 1,
-                "next_try_at": now + wait,
+                "next_try_at": next_try,
             },
         ),
         [

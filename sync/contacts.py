@@ -150,7 +150,7 @@ def _hub_values(row: Evaluated, reasons: Reasons, now: int) -> Mapping[str, str]
         **_named(row),
         "profile.stage": row.stage,
         "profile.stage_since": str(since(row, now)),
-        "profile.states": ";".join(row.states),
+        "profile.states": ";".join(sorted(row.states)),
         "tasks.next_action": action,
         "tasks.next_action_due": due,
     }

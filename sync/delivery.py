@@ -7,13 +7,14 @@ written; every input ends as applied or refused.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connectors.destination import Applied, CrmObject, CrmRecord, Destination, Refused, Write
 from mapping.texts import same
 from state.outbox import Claim
 
 CONTACT = "contact"
+_NO_CONTACT = "its contact is not in the CRM yet: see the contact's own reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Batch:
 
     Args:
         types: property -> field type, for comparing values.
-        contacts: contact key -> CRM id, for the tasks' associations.
+        contacts: contact key -> CRM id as far as the hub knows it, for the tasks' associations.
     """
 
     obj: CrmObject
@@ -57,13 +58,40 @@ def deliver(destination: Destination, batch: Batch) -> list[Delivered]:
         ConfigError, RetryableError, ProtocolError: nothing is known to be wrong with a record;
             all claims stay pending.
     """
+    if batch.obj is CrmObject.TASK:
+        batch = replace(batch, contacts={**batch.contacts, **_unknown_contacts(destination, batch)})
     rows = _looked_up(destination, batch)
-    writes = {r.claim.key: diff for r in rows if (diff := _difference(batch, r)) or not r.crm_id}
+    _refuse_without_contact(batch, rows)
+    writes = {
+        r.claim.key: diff
+        for r in rows
+        if r.refused is None and ((diff := _difference(batch, r)) or not r.crm_id)
+    }
     if writes:
         _write(destination, batch, rows, writes)
     if batch.obj is CrmObject.TASK:
         _associate(destination, batch, rows)
     return rows
+
+
+def _unknown_contacts(destination: Destination, batch: Batch) -> dict[str, str]:
+    """CRM ids of contacts the hub has lost sight of: a merged client's, say."""
+    needed = {
+        c.body[CONTACT]
+        for c in batch.claims
+        if not c.crm_id or c.acknowledged.get(CONTACT) != c.body[CONTACT]
+    }
+    missing = sorted(needed - batch.contacts.keys())
+    found = destination.read(CrmObject.CONTACT, missing, ()) if missing else {}
+    return {key: record.crm_id for key, record in found.items()}
+
+
+def _refuse_without_contact(batch: Batch, rows: Sequence[Delivered]) -> None:
+    """A task without a client helps nobody: it waits until the CRM takes the contact."""
+    for row in rows:
+        contact = row.claim.body.get(CONTACT)
+        if contact and contact not in batch.contacts and row.held.get(CONTACT) != contact:
+            row.refused = Refused(row.claim.key, "NO_CONTACT", _NO_CONTACT)
 
 
 def _looked_up(destination: Destination, batch: Batch) -> list[Delivered]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +12,13 @@ from sqlalchemy.engine import Connection
 from connectors.destination import CrmObject
 from mapping.texts import same
 from state import outbox
+from state.outbox import Claim
 from sync.cycle import rehearse
 from sync.delivery import CONTACT
 from sync.hub import Hub
-from sync.push import Pusher
+from sync.push import ORDER, Pusher
 
-_PAGE = 5000
+_BATCHES = 50
 
 
 @dataclass(slots=True)
@@ -71,33 +73,48 @@ def plan(hub: Hub) -> dict[str, Planned]:
                 counts = destination.counts
                 pusher = Pusher(hub, name, destination, 0, _anyone)
                 one = Planned(daily_limit=counts.daily_limit or destination.daily_limit)
-                for obj in (CrmObject.CONTACT, CrmObject.TASK):
-                    _count(connection, pusher, obj, now, one)
+                if not hub.schema_checked.get(name):
+                    one.calls += len(CrmObject)  # the first push of a process reads the schema
+                for obj, needed_by_tasks in ORDER:
+                    _count(connection, pusher, obj, needed_by_tasks, now, one)
             planned[name] = one
     return planned
 
 
-def _count(connection: Connection, pusher: Pusher, obj: CrmObject, now: int, one: Planned) -> None:
-    types = pusher.types(obj)
-    batch = pusher.destination.batch
+def _count(
+    connection: Connection, pusher: Pusher, obj: CrmObject, needed_by_tasks: bool, now: int,
+    one: Planned,
+) -> None:  # fmt: skip
+    """Count one drain of the push, in batches of the same size and order."""
+    size = pusher.destination.batch
+    while claims := outbox.claim(
+        connection, pusher.name, obj.value, _BATCHES * size, now, 0,
+        needed_by_tasks=needed_by_tasks,
+    ):  # fmt: skip
+        for start in range(0, len(claims), size):
+            _count_batch(obj, claims[start : start + size], pusher.types(obj), one)
+
+
+def _count_batch(
+    obj: CrmObject, claims: Sequence[Claim], types: Mapping[str, str], one: Planned
+) -> None:
     writes = reads = links = 0
-    while claims := outbox.claim(connection, pusher.name, obj.value, _PAGE, now, 0):
-        for claim in claims:
-            reads += not claim.crm_id
-            changed = [
-                n for n, v in claim.body.items()
-                if n != CONTACT
-                and not same(types.get(n, "string"), v, claim.acknowledged.get(n, ""))
-            ]  # fmt: skip
-            if changed or not claim.crm_id:
-                writes += 1
-                _count_write(one, obj, claim.key, bool(claim.crm_id), changed)
-            linked = claim.acknowledged.get(CONTACT) == claim.body.get(CONTACT)
-            links += obj is CrmObject.TASK and not linked
+    for claim in claims:
+        reads += not claim.crm_id
+        changed = [
+            n for n, v in claim.body.items()
+            if n != CONTACT
+            and not same(types.get(n, "string"), v, claim.acknowledged.get(n, ""))
+        ]  # fmt: skip
+        if changed or not claim.crm_id:
+            writes += 1
+            _count_write(one, obj, claim.key, bool(claim.crm_id), changed)
+        linked = claim.acknowledged.get(CONTACT) == claim.body.get(CONTACT)
+        links += obj is CrmObject.TASK and not linked
     one.unread += reads
     one.associations += links
-    reads_a_batch = 2 if obj is CrmObject.TASK else 1
-    one.calls += -(-writes // batch) + -(-links // batch) + reads_a_batch * -(-reads // batch)
+    # Records without a CRM id are taken for new: their task links are not read.
+    one.calls += (writes > 0) + (links > 0) + (reads > 0)
 
 
 def _count_write(one: Planned, obj: CrmObject, key: str, known: bool, changed: list[str]) -> None:

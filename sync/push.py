@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -17,6 +17,8 @@ from sync.delivery import CONTACT, Batch, Delivered, deliver
 from sync.hub import Hub
 
 Guard = Callable[[Connection], None]
+ORDER = ((CrmObject.CONTACT, True), (CrmObject.TASK, False), (CrmObject.CONTACT, False))
+"""What is delivered first: (object, only what waiting tasks need)."""
 _HOUR_MS = 3_600_000
 
 
@@ -67,9 +69,8 @@ class Pusher:
             if not self.hub.schema_checked.get(self.name):
                 require(self.hub, self.name, self.destination)
                 self.hub.schema_checked[self.name] = True
-            self._drain(CrmObject.CONTACT, needed_by_tasks=True)
-            self._drain(CrmObject.TASK)
-            self._drain(CrmObject.CONTACT)
+            for obj, needed_by_tasks in ORDER:
+                self._drain(obj, needed_by_tasks=needed_by_tasks)
         except BrokersyncError as error:
             self.done.stopped = error
         return self.done
@@ -126,32 +127,13 @@ class Pusher:
                     needed_by_tasks=needed_by_tasks,
                 )  # fmt: skip
                 contacts = self._contacts(connection, claims) if obj is CrmObject.TASK else {}
-                claims = self._without_contact(connection, claims, contacts, obj, now)
-            if claims:
-                yield Batch(obj, claims, self.types(obj), contacts)
-            elif not contacts:
+            if not claims:
                 return
+            yield Batch(obj, claims, self.types(obj), contacts)
 
     def _contacts(self, connection: Connection, claims: Sequence[Claim]) -> dict[str, str]:
         keys = {c.body.get(CONTACT, "") for c in claims}
         return outbox.crm_ids(connection, self.name, CrmObject.CONTACT.value, keys)
-
-    def _without_contact(
-        self, connection: Connection, claims: list[Claim], contacts: Mapping[str, str],
-        obj: CrmObject, now: int,
-    ) -> list[Claim]:  # fmt: skip
-        """Set tasks aside whose contact the CRM refused: a task without a client helps nobody."""
-        if obj is not CrmObject.TASK:
-            return claims
-        stuck = [c for c in claims if c.body.get(CONTACT, "") not in contacts]
-        rows = [
-            sources.Aside("push", self.name, obj.value, c.key, c.key.split(":", 1)[0],
-                          "its contact is not in the CRM yet: see the contact's own reason")
-            for c in stuck
-        ]  # fmt: skip
-        tries = sources.set_aside(connection, rows, now)
-        outbox.put_aside(connection, self.name, obj.value, tries)
-        return [c for c in claims if c.body.get(CONTACT, "") in contacts]
 
     def types(self, obj: CrmObject) -> dict[str, str]:
         """Property -> field type, for comparing values."""
