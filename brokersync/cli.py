@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from brokersync import bootstrap, demo, explain, reports, rules_check, world
 from brokersync.output import Output
@@ -238,11 +238,11 @@ def run(action: Callable[[], Any]) -> int:
     note = Output(as_json=False).note
     try:
         code = action()
-    except click.exceptions.Abort:
+    except typer.Abort:
         note("Interrupted; nothing is lost: the next sync goes on where this one stood.")
         return STOPPED
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:
+        note(f"Error: {getattr(error, 'format_message', error.__str__)()}\nTry `brokersync --help`.")
         return USAGE
     except ConfigError as error:
         note(f"Error: {error.admin}")
