@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-import csv
+import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
+from config.problems import ENV_PREFIX, place, problems
 from config.yaml_file import YamlFile
 from mapping.errors import ConfigError, RecordError
 from mapping.money import exponent
 from mapping.ruleset import TEAMS
 
 DEFAULT_RULES = Path(__file__).parent / "defaults" / "rules.yaml"
+ROUND_THE_CLOCK = ("payments", "support")
+# With the longest terms of a rule set, every due time falls within a year.
+MIN_OPEN_MINUTES = 30
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+_CLOCK_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -25,18 +47,32 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _zone(value: str) -> str:
-    if value not in available_timezones():
-        raise ValueError(f"{value!r} is no IANA time zone, such as Europe/Nicosia")
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError("a name is up to 40 letters, digits, - and _; it is part of CRM keys")
     return value
 
 
-def _currency(value: str) -> str:
+def _zone(value: object) -> str:
+    if not isinstance(value, str) or value not in available_timezones():
+        raise ValueError(f"{str(value)[:40]!r} is no IANA time zone, such as Europe/Nicosia")
+    return value
+
+
+def _currency(value: object) -> str:
     try:
-        exponent(value)
+        exponent(str(value)[:40])
     except RecordError as error:
         raise ValueError(error.admin) from None
-    return value
+    return str(value)
+
+
+def _clock_time(value: object) -> time:
+    if isinstance(value, time):
+        return value
+    if isinstance(value, str) and (match := _CLOCK_TIME.fullmatch(value)):
+        return time(int(match[1]), int(match[2]))
+    raise ValueError("write a time of day such as 09:00, at most 23:59")
 
 
 def _instant(value: object) -> int:
@@ -51,9 +87,12 @@ def _instant(value: object) -> int:
     raise ValueError("write an instant such as 2026-03-01T00:00:00Z")
 
 
+Name = Annotated[str, BeforeValidator(_name)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 Currency = Annotated[str, BeforeValidator(_currency)]
 Instant = Annotated[int, BeforeValidator(_instant)]
+ClockTime = Annotated[time, BeforeValidator(_clock_time)]
+Rate = Annotated[Decimal, Field(gt=0)]
 Mode = Literal["observe", "fields", "tasks"]
 
 
@@ -88,13 +127,32 @@ class HoursSettings(_Strict):
     days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(
         default=["mon", "tue", "wed", "thu", "fri"], min_length=1, title="Open days"
     )
-    opens: time = Field(time(9), title="Opening time")
-    closes: time = Field(time(18), title="Closing time")
+    opens: ClockTime = Field(time(9), title="Opening time")
+    closes: ClockTime = Field(time(18), title="Closing time")
+
+    @model_validator(mode="after")
+    def _some_time(self) -> HoursSettings:
+        minutes = (self.closes.hour - self.opens.hour) * 60 + self.closes.minute - self.opens.minute
+        if minutes < MIN_OPEN_MINUTES:
+            raise ValueError(
+                f"`closes` must be at least {MIN_OPEN_MINUTES} minutes after `opens`, the same day"
+            )
+        return self
 
     @property
     def weekdays(self) -> frozenset[int]:
         """0 = Monday."""
         return frozenset(_WEEKDAYS.index(d) for d in self.days)
+
+
+def _hours_form(value: object) -> str:
+    return "open" if isinstance(value, dict | HoursSettings) else "always"
+
+
+Hours = Annotated[
+    Annotated[Literal["24/7"], Tag("always")] | Annotated[HoursSettings, Tag("open")],
+    Discriminator(_hours_form),
+]
 
 
 class OwnersSettings(_Strict):
@@ -107,7 +165,9 @@ class OwnersSettings(_Strict):
 class TeamSettings(_Strict):
     """One team: its hours, and its owners in each CRM."""
 
-    hours: Literal["24/7"] | HoursSettings = Field(HoursSettings(), title="24/7, or open hours")
+    hours: Hours | None = Field(
+        None, title="24/7, or open hours; payments and support: 24/7, others: Mon-Fri 09:00-18:00"
+    )
     owners: dict[str, OwnersSettings] = Field(default={}, title="By destination name")
 
 
@@ -115,7 +175,7 @@ class RatesSettings(_Strict):
     """Daily rates into the brands' base currencies."""
 
     file: Path | None = Field(None, title="CSV with the columns date,currency,base,rate")
-    fixed: dict[str, dict[str, Decimal]] = Field(
+    fixed: dict[Currency, dict[Currency, Rate]] = Field(
         default={}, title="Base currency -> currency -> rate, where the file has no day"
     )
 
@@ -123,17 +183,19 @@ class RatesSettings(_Strict):
 class Settings(BaseSettings):
     """All settings of a hub."""
 
-    model_config = SettingsConfigDict(env_prefix="BROKERSYNC_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
 
     database: SecretStr = Field(
         SecretStr("sqlite:///brokersync.db"), title="SQLAlchemy URL of the hub's own database"
     )
-    brands: dict[str, BrandSettings] = Field(min_length=1, title="The broker's brands")
-    connections: dict[str, dict[str, Any]] = Field(
-        min_length=1, title="Sources: each has a `type`, its `brand` or `brands`, and its settings"
+    brands: dict[Name, BrandSettings] = Field(min_length=1, title="The broker's brands, by name")
+    connections: dict[Name, dict[str, Any]] = Field(
+        min_length=1,
+        title="Sources, by name: each has a `type`, its `brand` or `brands`, and its settings",
+        repr=False,
     )
-    destinations: dict[str, dict[str, Any]] = Field(
-        min_length=1, title="CRMs: each has a `type` and its settings"
+    destinations: dict[Name, dict[str, Any]] = Field(
+        min_length=1, title="CRMs, by name: each has a `type` and its settings", repr=False
     )
     teams: dict[str, TeamSettings] = Field(default={}, title="Teams and who is in them")
     rates: RatesSettings = RatesSettings()
@@ -167,72 +229,40 @@ def load(file: YamlFile) -> Settings:
     try:
         settings = Settings(**file.data)
     except ValidationError as error:
-        raise ConfigError("\n".join(problems(error, file))) from None
-    _consistent(settings, file)
+        raise ConfigError("\n".join(problems(error, file, known=_KEYS))) from None
+    except SettingsError as error:
+        raise ConfigError(f"{_variable_of(error)}: expected JSON") from None
+    found = list(_inconsistent(settings, file))
+    if found:
+        raise ConfigError("\n".join(found))
     return settings
 
 
-def problems(error: ValidationError, file: YamlFile, prefix: str = "") -> list[str]:
-    """One line a problem: where it stands, what was wrong. Values are not repeated."""
-    found = []
-    for item in error.errors(include_input=False, include_url=False):
-        path = ".".join([p for p in [prefix] if p] + [str(part) for part in item["loc"]])
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = "unknown key"
-        elif item["type"] == "missing":
-            message = "is missing"
-        found.append(f"{file.where(path)}: {path}: {message}")
-    return found
+_KEYS = tuple(Settings.model_fields)
 
 
-def _consistent(settings: Settings, file: YamlFile) -> None:
-    found = []
+def _variable_of(error: SettingsError) -> str:
+    """The environment variable pydantic-settings could not read (it names the field only)."""
+    name = next((n for n in _KEYS if f'"{n}"' in str(error)), "")
+    return f"environment variable {ENV_PREFIX}{name.upper()}"
+
+
+def _inconsistent(settings: Settings, file: YamlFile) -> Iterator[str]:
+    """Names that refer to nothing."""
+
+    def unknown(path: str, what: str, name: str, known: Iterable[str]) -> Iterator[str]:
+        if name not in known:
+            names = ", ".join(known)
+            yield f"{place(file, path)}: {path}: no such {what} {name[:40]!r}; there is: {names}"
+
+    destinations = sorted(settings.destinations)
     for name, brand in settings.brands.items():
-        if brand.destination not in settings.destinations:
-            path = f"brands.{name}.destination"
-            known = ", ".join(sorted(settings.destinations))
-            found.append(f"{file.where(path)}: {path}: no such destination; there is: {known}")
-    for team, value in settings.teams.items():
-        if team not in TEAMS:
-            path = f"teams.{team}"
-            found.append(f"{file.where(path)}: {path}: no such team; teams are: {', '.join(TEAMS)}")
-        for destination in value.owners:
-            if destination not in settings.destinations:
-                path = f"teams.{team}.owners.{destination}"
-                found.append(f"{file.where(path)}: {path}: no such destination")
-    if found:
-        raise ConfigError("\n".join(found))
-
-
-def read_rates(settings: RatesSettings, folder: Path) -> dict[tuple[str, str, str], Decimal]:
-    """(base, currency, ISO date) -> rate, from the rate file.
-
-    Raises:
-        ConfigError: the file is missing or a row cannot be read; says which line.
-    """
-    if settings.file is None:
-        return {}
-    path = folder / settings.file
-    rates: dict[tuple[str, str, str], Decimal] = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as handle:
-            reader = csv.DictReader(handle)
-            for row in reader:
-                rates |= _rate(row, f"{path.name}, line {reader.line_num}")
-    except OSError as error:
-        raise ConfigError(f"the rate file {path} cannot be read: {type(error).__name__}") from None
-    return rates
-
-
-def _rate(row: dict[str, Any], where: str) -> dict[tuple[str, str, str], Decimal]:
-    try:
-        day = datetime.strptime(row["date"], "%Y-%m-%d").replace(tzinfo=UTC).date()
-        rate = Decimal(row["rate"])
-    except (KeyError, TypeError):
-        raise ConfigError(f"{where}: needs the columns date,currency,base,rate") from None
-    except (ValueError, InvalidOperation):
-        raise ConfigError(f"{where}: expected a date YYYY-MM-DD and a decimal rate") from None
-    if not rate.is_finite() or rate <= 0:
-        raise ConfigError(f"{where}: the rate must be above 0")
-    return {(row["base"], row["currency"], day.isoformat()): rate}
+        path = f"brands.{name}"
+        yield from unknown(f"{path}.destination", "destination", brand.destination, destinations)
+        for team in brand.scope.teams:
+            yield from unknown(f"{path}.scope.teams", "team", team, TEAMS)
+    for name, team_settings in settings.teams.items():
+        yield from unknown(f"teams.{name}", "team", name, TEAMS)
+        for destination in team_settings.owners:
+            path = f"teams.{name}.owners.{destination}"
+            yield from unknown(path, "destination", destination, destinations)

@@ -19,6 +19,7 @@ from mapping.errors import ConfigError
 from mapping.facts import FACTS
 from mapping.rules import Expr, Fact, FactType, RuleError, Scope, condition, instant, value
 
+VERSION = 1  # of the file's form, not of its content
 TEAMS = (
     "sales",
     "onboarding",
@@ -43,15 +44,35 @@ HUB_VALUES = (
     "tasks.next_action_due",
 )
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9]{0,19}")
+# Longer terms could, with a team that is hardly ever open, end after the calendar does.
+_MAX_TERM_MINUTES, _MAX_TERM_DAYS = 24 * 60, 50
 _DUE = re.compile(r"^(\d+) (minute|hour|day)s?$")
 
 
-class RuleSetError(ConfigError):
-    """The rule set cannot be used; ``problems`` are (path, message) pairs, all of them."""
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake: the path where it stands, and what is wrong.
 
-    def __init__(self, problems: list[tuple[str, str]], admin: str = "") -> None:
-        text = admin or "\n".join(f"{path}: {message}" for path, message in problems)
-        super().__init__(text)
+    ``text`` is the whole value at ``path`` and ``offset`` the place in it, where that is known;
+    ``rule`` is the rule language's own error, which can name a file.
+    """
+
+    path: str
+    message: str
+    text: str = ""
+    offset: int = 0
+    rule: RuleError | None = None
+
+    def __str__(self) -> str:
+        return str(self.rule) if self.rule else f"{self.path}: {self.message}"
+
+
+class RuleSetError(ConfigError):
+    """The rule set cannot be used; ``problems`` are all of its mistakes."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
 
 
@@ -150,17 +171,23 @@ class _Loader:
         self.data = data
         self.connected = connected
         self.exponent = exponent
-        self.problems: list[tuple[str, str]] = []
+        self.problems: list[Problem] = []
         self.off: dict[str, str] = {}
 
     def load(self) -> RuleSet:
         keys = {"version", "definitions", "stages", "states", "fields"}
         self._keys("", self.data, keys, {"stages", "states", "fields"})
+        if self.data.get("version", VERSION) != VERSION:
+            self._say("version", f"this program reads version {VERSION} of the file's form")
+        before = len(self.problems)
         definitions = self._definitions()
+        if len(self.problems) > before:
+            raise RuleSetError(self.problems)
         try:
             self.scope = Scope(FACTS, definitions, self.exponent)
         except RuleError as error:
-            raise RuleSetError([(error.where or "definitions", str(error))]) from None
+            self._rule_error(error.where or "definitions", self._definition_text(error), error)
+            raise RuleSetError(self.problems) from None
         stages = [s for row in self._rows("stages") if (s := self._stage(*row))]
         states = [t for row in self._rows("states") if (t := self._state(*row))]
         fields = [f for row in self._rows("fields") if (f := self._field(*row))]
@@ -178,7 +205,11 @@ class _Loader:
         if not isinstance(raw, Mapping):
             self._say("definitions", "expected a mapping of name: expression")
             return {}
-        return {str(k): _text(v) for k, v in raw.items()}
+        return {str(k): self._text(f"definitions.{k}", v) for k, v in raw.items()}
+
+    def _definition_text(self, error: RuleError) -> str:
+        raw = self.data.get("definitions") or {}
+        return str(raw.get(error.where.removeprefix("definitions."), ""))
 
     def _rows(self, section: str) -> list[tuple[str, Mapping[str, Any]]]:
         raw = self.data.get(section) or []
@@ -192,6 +223,11 @@ class _Loader:
                 self._say(f"{section}.{number}", "expected a mapping")
                 continue
             name = str(row.get("id") or row.get("property") or number)
+            if "id" in row and not (isinstance(row["id"], str) and _ID.fullmatch(row["id"])):
+                self._say(
+                    f"{section}.{name}.id",
+                    "use up to 20 letters and digits, beginning with a letter",
+                )
             if name in seen:
                 self._say(f"{section}.{name}", f"{name!r} stands twice")
             seen.add(name)
@@ -202,12 +238,13 @@ class _Loader:
         required = {"id", "label", "when", "since", "team"}
         if not self._keys(path, row, required, required):
             return None
+        label = self._words(f"{path}.label", row["label"])
         self._one_of(f"{path}.team", row["team"], TEAMS)
         when = self._expr(f"{path}.when", row["when"], "condition")
         since = self._expr(f"{path}.since", row["since"], "instant")
         if when is None or since is None or self._is_off(row["id"], when, since):
             return None
-        return Stage(row["id"], str(row["label"]), when, since, row["team"])
+        return Stage(row["id"], label, when, since, row["team"])
 
     def _state(self, path: str, row: Mapping[str, Any]) -> State | None:
         required = {"id", "label", "when", "since", "owner", "due", "action", "subject", "body"}
@@ -240,12 +277,16 @@ class _Loader:
         )
 
     def _texts(self, path: str, row: Mapping[str, Any]) -> None:
-        for key in ("action", "subject", "body"):
-            if not str(row[key]).strip():
-                self._say(f"{path}.{key}", "is empty: a task nobody can act on is refused")
-            for name in _PLACEHOLDER.findall(str(row[key])):
-                if name not in FACTS:
-                    self._say(f"{path}.{key}", f"there is no fact {name!r}{_near(name, FACTS)}")
+        for key in ("label", "action", "subject", "body"):
+            text = self._words(f"{path}.{key}", row[key])
+            for found in _PLACEHOLDER.finditer(text):
+                name, message = found[1], ""
+                if key not in ("subject", "body"):
+                    message = "facts in braces are filled in `subject` and `body` only"
+                elif name not in FACTS:
+                    message = f"there is no fact {name!r}{_near(name, FACTS)}"
+                if message:
+                    self.problems.append(Problem(f"{path}.{key}", message, text, found.start()))
 
     def _sooner(self, path: str, raw: object) -> Sooner | None:
         if raw is None:
@@ -264,7 +305,11 @@ class _Loader:
         if not self._keys(path, row, allowed, {"property", "label", "type"}):
             return None
         self._one_of(f"{path}.type", row["type"], FIELD_TYPES)
-        name, label, native = str(row["property"]), str(row["label"]), bool(row.get("native"))
+        name, label, native = str(row["property"]), row["label"], row.get("native", False)
+        self._words(f"{path}.label", label)
+        if not isinstance(native, bool):
+            self._say(f"{path}.native", "expected true or false")
+            native = False
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,79}", name):
             self._say(f"{path}.property", "use lower-case letters, digits and underscores")
         if ("value" in row) == ("from" in row):
@@ -272,12 +317,12 @@ class _Loader:
             return None
         if "from" in row:
             self._one_of(f"{path}.from", row["from"], HUB_VALUES)
-            return Field(name, label, row["type"], native, hub=str(row["from"]))
+            return Field(name, str(label), row["type"], native, hub=str(row["from"]))
         expr = self._expr(f"{path}.value", row["value"], "value")
         if expr is None or self._is_off(name, expr):
             return None
         self._field_type(path, row["type"], expr)
-        return Field(name, label, row["type"], native, expr=expr)
+        return Field(name, str(label), row["type"], native, expr=expr)
 
     def _field_type(self, path: str, type_: str, expr: Expr) -> None:
         fits = {
@@ -311,17 +356,38 @@ class _Loader:
             )
             return None
         number = int(match[1])
-        if match[2] == "day":
+        minutes = number * (60 if match[2] == "hour" else 1)
+        if match[2] == "day" and number <= _MAX_TERM_DAYS:
             return Term(days=number)
-        return Term(minutes=number * (60 if match[2] == "hour" else 1))
+        if match[2] != "day" and minutes <= _MAX_TERM_MINUTES:
+            return Term(minutes=minutes)
+        self._say(path, f"too long: at most 24 hours of open time, or {_MAX_TERM_DAYS} days")
+        return None
 
     def _expr(self, path: str, raw: object, want: str) -> Expr | None:
         read = {"condition": condition, "instant": instant, "value": value}[want]
-        try:
-            return read(_text(raw), self.scope, path)
-        except RuleError as error:
-            self._say(path, str(error))
+        text = self._text(path, raw)
+        if not text:
             return None
+        try:
+            return read(text, self.scope, path)
+        except RuleError as error:
+            self._rule_error(path, text, error)
+            return None
+
+    def _rule_error(self, path: str, text: str, error: RuleError) -> None:
+        before = text.split("\n")[: error.line - 1]
+        offset = sum(len(line) + 1 for line in before) + error.column - 1
+        self.problems.append(Problem(path, error.message, text, offset, error))
+
+    def _text(self, path: str, raw: object) -> str:
+        """A rule as text; YAML reads ``true`` and ``5`` as something else."""
+        if isinstance(raw, bool):
+            return str(raw).lower()
+        if isinstance(raw, str | int | float) and str(raw).strip():
+            return str(raw)
+        self._say(path, "expected a rule such as deposits > 0; put it in quotes")
+        return ""
 
     def _is_off(self, name: str, *exprs: Expr) -> bool:
         missing = sorted({f for e in exprs for f in e.families} - self.connected)
@@ -352,16 +418,14 @@ class _Loader:
         if raw not in tuple(valid):
             self._say(path, f"{str(raw)[:40]!r} is not one of: {names}")
 
+    def _words(self, path: str, raw: object) -> str:
+        if isinstance(raw, str) and raw.strip():
+            return raw
+        self._say(path, "expected a text that is not blank")
+        return ""
+
     def _say(self, path: str, message: str) -> None:
-        self.problems.append((path, message))
-
-
-def _text(raw: object) -> str:
-    if raw is True:
-        return "true"
-    if raw is False:
-        return "false"
-    return str(raw)
+        self.problems.append(Problem(path, message))
 
 
 def _near(name: str, names: Iterable[str]) -> str:
