@@ -12,10 +12,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import BigInteger, and_, bindparam, func, or_, select
 from sqlalchemy.engine import Connection
 
 from state import schema
@@ -216,34 +217,12 @@ def claim(
     Args:
         needed_by_tasks: only contacts that a waiting task is put on and whose CRM id is unknown.
     """  # fmt: skip
-    ready = or_(
-        _o.c.status == PENDING,
-        and_(_o.c.status == ASIDE, func.coalesce(_o.c.next_try_at, 0) <= now),
-    )
-    query = (
-        select(_o.c.key, _d.c.body, _d.c.hash, _s.c.crm_id, _s.c.acknowledged, _o.c.attempts)
-        .select_from(
-            _o.join(_d, and_(_d.c.destination == _o.c.destination, _d.c.object == _o.c.object,
-                             _d.c.key == _o.c.key))
-            .outerjoin(_s, and_(_s.c.destination == _o.c.destination, _s.c.object == _o.c.object,
-                                _s.c.key == _o.c.key))
-        )
-        .where(_o.c.destination == destination, _o.c.object == obj, ready,
-               func.coalesce(_o.c.next_try_at, 0) <= now)
-        .order_by(_o.c.priority, _o.c.key)
-        .limit(limit)
-    )  # fmt: skip
-    if needed_by_tasks:
-        waiting = _put_on_by_waiting_tasks(destination)
-        query = query.where(_o.c.key.in_(waiting), func.coalesce(_s.c.crm_id, "") == "")
-    rows = connection.execute(query).all()
+    values = {"dest": destination, "obj": obj, "now": now, "most": limit}
+    rows = connection.execute(_claimable(needed_by_tasks), values).all()
     if rows:
-        connection.execute(
-            sa.update(_o)
-            .where(_o.c.destination == destination, _o.c.object == obj,
-                   _o.c.key.in_([r.key for r in rows]))
-            .values(status=IN_FLIGHT, fence=fence)
-        )  # fmt: skip
+        keys = [r.key for r in rows]
+        connection.execute(_TAKE, {"dest": destination, "obj": obj, "keys": keys,
+                                   "new_fence": fence})  # fmt: skip
     return [
         Claim(obj, r.key, json.loads(r.body), r.hash, r.crm_id or "",
               json.loads(r.acknowledged) if r.acknowledged else {}, r.attempts)
@@ -251,14 +230,58 @@ def claim(
     ]  # fmt: skip
 
 
-def _put_on_by_waiting_tasks(destination: str) -> sa.Select[tuple[str]]:
+@cache
+def _claimable(needed_by_tasks: bool) -> sa.Select[Any]:
+    """The next rows. Each status is read in the order of its index, and no further than needed."""
+    rows = sa.union_all(*[select(_next(s, needed_by_tasks)) for s in (PENDING, ASIDE)])
+    n = rows.subquery("candidates")
+    return (
+        select(n.c.key, _d.c.body, _d.c.hash, _s.c.crm_id, _s.c.acknowledged, n.c.attempts)
+        .select_from(
+            n.join(_d, and_(_mine(_d), _d.c.key == n.c.key))
+            .outerjoin(_s, and_(_mine(_s), _s.c.key == n.c.key))
+        )
+        .order_by(n.c.priority, n.c.key)
+        .limit(bindparam("most"))
+    )  # fmt: skip
+
+
+def _next(status: str, needed_by_tasks: bool) -> sa.Subquery:
+    query = (
+        select(_o.c.key, _o.c.priority, _o.c.attempts)
+        .where(_mine(_o), _o.c.status == status,
+               func.coalesce(_o.c.next_try_at, 0) <= bindparam("now", type_=BigInteger))
+        .order_by(_o.c.priority, _o.c.key)
+        .limit(bindparam("most", type_=BigInteger))
+    )  # fmt: skip
+    if needed_by_tasks:
+        known = select(_s.c.key).where(_mine(_s), _s.c.key == _o.c.key, _s.c.crm_id != "")
+        query = query.where(_o.c.key.in_(_put_on_by_waiting_tasks()), ~sa.exists(known))
+    return query.subquery(status)
+
+
+def _mine(table: sa.Table) -> sa.ColumnElement[bool]:
+    """Rows of the statement's destination and object."""
+    return and_(table.c.destination == bindparam("dest"),
+                table.c.object == bindparam("obj"))  # fmt: skip
+
+
+def _put_on_by_waiting_tasks() -> sa.Select[tuple[str]]:
     """Keys of the contacts that tasks in the outbox are put on."""
     waits, e = _o.alias("waits"), schema.episode
     return (
         select(e.c.contact)
         .select_from(waits.join(e, e.c.key == waits.c.key))
-        .where(waits.c.destination == destination, waits.c.object == "task")
+        .where(waits.c.destination == bindparam("dest"), waits.c.object == "task")
     )
+
+
+_among = and_(_mine(_o), _o.c.key.in_(bindparam("keys", expanding=True)))
+_TAKE = (
+    sa.update(_o)
+    .where(_among)
+    .values(status=IN_FLIGHT, fence=bindparam("new_fence"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,16 +327,19 @@ def release(connection: Connection, destination: str, obj: str, keys: Sequence[s
     """Give claimed rows back: done ones go, those with a newer desired state are pending again."""
     if not keys:
         return
-    mine = and_(_o.c.destination == destination, _o.c.object == obj, _o.c.key.in_(keys))
-    done = (
-        select(_d.c.key)
-        .join(_s, and_(_s.c.destination == _d.c.destination, _s.c.object == _d.c.object,
-                       _s.c.key == _d.c.key))
-        .where(_d.c.destination == destination, _d.c.object == obj, _d.c.key == _o.c.key,
-               _s.c.hash == _d.c.hash)
-    )  # fmt: skip
-    connection.execute(sa.delete(_o).where(mine, sa.exists(done)))
-    connection.execute(sa.update(_o).where(mine).values(status=PENDING))
+    values = {"dest": destination, "obj": obj, "keys": list(keys)}
+    connection.execute(_FINISH, values)
+    connection.execute(_AGAIN, values)
+
+
+_acknowledged = (
+    select(_d.c.key)
+    .join(_s, and_(_s.c.destination == _d.c.destination, _s.c.object == _d.c.object,
+                   _s.c.key == _d.c.key))
+    .where(_mine(_d), _d.c.key == _o.c.key, _s.c.hash == _d.c.hash)
+)  # fmt: skip
+_FINISH = sa.delete(_o).where(_among, sa.exists(_acknowledged))
+_AGAIN = sa.update(_o).where(_among).values(status=PENDING)
 
 
 def put_aside(
