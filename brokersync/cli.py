@@ -242,7 +242,8 @@ def run(action: Callable[[], Any]) -> int:
         note("Interrupted; nothing is lost: the next sync goes on where this one stood.")
         return STOPPED
     except TyperException as error:
-        note(f"Error: {getattr(error, 'format_message', error.__str__)()}\nTry `brokersync --help`.")
+        message = getattr(error, "format_message", error.__str__)()
+        note(f"Error: {message}\nTry `brokersync --help`.")
         return USAGE
     except ConfigError as error:
         note(f"Error: {error.admin}")
@@ -256,8 +257,8 @@ def run(action: Callable[[], Any]) -> int:
         if os.environ.get("BROKERSYNC_TRACEBACK"):
             raise
         note(
-            f"Stopped by an internal error ({type(error).__name__}); nothing is lost. Please report "
-            "it with the output of the same command under BROKERSYNC_TRACEBACK=1."
+            f"Stopped by an internal error ({type(error).__name__}); nothing is lost. Please "
+            "report it with the output of the same command under BROKERSYNC_TRACEBACK=1."
         )
         return STOPPED
     return code if isinstance(code, int) else OK

@@ -174,7 +174,8 @@ def _refusals(
         closed = [e.closed_at for e in held if e.state == state_id and e.closed_at is not None]
         if state_id not in standing and state is not None and closed:
             ready = max(closed) + state.cool_down_h * 3_600_000
-            why = f"the same reason ended {instant(max(closed))}; a new task may open {instant(ready)}"
+            ended, again = instant(max(closed)), instant(ready)
+            why = f"the same reason ended {ended}; a new task may open {again}"
             found.append(
                 {"state": state_id, "since": iso(begin), "refused": "cool_down", "why": why}
             )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from brokersync.output import Output, instant, iso
+from connectors.destination import CrmObject
 from state import engine, episodes, identity, outbox, projection, schema, sources
 from sync.crm_schema import SchemaPlan
 from sync.cycle import Cycle
@@ -36,7 +37,7 @@ def crm_plan(out: Output, found: Mapping[str, SchemaPlan]) -> None:
             rows = [[x.name, x.type, x.label, "unique" if x.unique else ""] for x in properties]
             out.line(f"To be created on {obj}s: {len(rows)}")
             out.table(["Property", "Type", "Label", ""], rows, "")
-        for line in [m for m in p.missing() if "lacks options" in m]:
+        for line in [m for obj in CrmObject for m in p.missing(obj) if "lacks options" in m]:
             out.line(line)
         for clash in p.clashes:
             out.line(f"Clash: {clash}")
@@ -170,7 +171,8 @@ def status(out: Output, hub: Hub) -> None:
     )
     out.heading("Waiting")
     out.line(
-        f"Set aside: {asides}; without a client: {value['unlinked']}; clients to work out: {touched}."
+        f"Set aside: {asides}; without a client: {value['unlinked']}; "
+        f"clients to work out: {touched}."
     )
     for name, counts in value["outbox"].items():
         words = ", ".join(f"{c:,} {k}" for k, c in sorted(counts.items())) or "nothing"
@@ -180,9 +182,8 @@ def status(out: Output, hub: Hub) -> None:
             listed = ", ".join(f"{i} (no {f} source)" for i, f in off.items())
             out.line(f"Off for {brand}: {listed}.")
     if latest:
-        out.line(
-            f"Last run {latest[0]['id']}: {latest[0]['status']}, {instant(latest[0]['started_at'])}."
-        )
+        last = latest[0]
+        out.line(f"Last run {last['id']}: {last['status']}, {instant(last['started_at'])}.")
 
 
 def _source(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,27 +27,31 @@ TASK_KEY = CrmProperty(
 
 @dataclass(slots=True)
 class SchemaPlan:
-    """What ``crm install`` would do, and what it cannot do. One line each."""
+    """What ``crm install`` would do, and what it cannot do."""
 
     create: dict[CrmObject, list[CrmProperty]] = field(default_factory=dict)
     options: dict[CrmObject, list[CrmProperty]] = field(default_factory=dict)
-    clashes: list[str] = field(default_factory=list)
+    clash: dict[CrmObject, list[str]] = field(default_factory=dict)
     present: int = 0
+
+    @property
+    def clashes(self) -> list[str]:
+        """What a person must decide, one line each."""
+        return [line for lines in self.clash.values() for line in lines]
 
     @property
     def complete(self) -> bool:
         """Whether the portal has all that is needed."""
-        return not any(self.create.values()) and not any(self.options.values()) and not self.clashes
+        return not any(self.missing(obj) for obj in CrmObject)
 
-    def missing(self) -> list[str]:
-        """What is missing or clashes, as sentences."""
-        lines = [f"{o}: property {p.name} is missing" for o, ps in self.create.items() for p in ps]
+    def missing(self, obj: CrmObject) -> list[str]:
+        """What an object lacks or where it clashes, as sentences."""
+        lines = [f"{obj}: property {p.name} is missing" for p in self.create.get(obj, [])]
         lines += [
-            f"{o}: property {p.name} lacks options: {', '.join(x.value for x in p.options)}"
-            for o, ps in self.options.items()
-            for p in ps
+            f"{obj}: property {p.name} lacks options: {', '.join(x.value for x in p.options)}"
+            for p in self.options.get(obj, [])
         ]
-        return [*lines, *self.clashes]
+        return [*lines, *self.clash.get(obj, [])]
 
 
 def wanted(hub: Hub, destination: str) -> dict[CrmObject, list[CrmProperty]]:
@@ -100,18 +104,18 @@ def compare(
 def _compare_one(plan: SchemaPlan, obj: CrmObject, wish: CrmProperty, there: CrmProperty) -> None:
     where = f"{obj}: property {wish.name}"
     if there.type != wish.type:
-        plan.clashes.append(
+        plan.clash.setdefault(obj, []).append(
             f"{where} is a {there.type} in the portal, the rule set needs a {wish.type}: rename "
             "one of them or set another property_prefix"
         )
         return
     if wish.unique and not there.unique:
-        plan.clashes.append(
+        plan.clash.setdefault(obj, []).append(
             f"{where} exists without unique values; uniqueness can only be set at creation: "
             "archive it in the portal, then run `brokersync crm install`"
         )
     if there.read_only:
-        plan.clashes.append(f"{where} is read-only in the portal")
+        plan.clash.setdefault(obj, []).append(f"{where} is read-only in the portal")
     have = {o.value for o in there.options}
     lacking = tuple(o for o in wish.options if o.value not in have)
     if lacking:
@@ -125,16 +129,22 @@ def plan_schema(hub: Hub, name: str, destination: Destination) -> SchemaPlan:
     return compare(wanted(hub, name), live)
 
 
-def require(hub: Hub, name: str, destination: Destination) -> None:
-    """Refuse to write into a portal that lacks something.
+def ready(
+    hub: Hub, name: str, destination: Destination
+) -> tuple[frozenset[CrmObject], ConfigError | None]:
+    """The objects the portal is ready for, and what is missing for the others.
 
-    Raises:
-        ConfigError: names each missing property or option and what to do.
+    A portal that takes contacts but no unique task key still gets its contacts; tasks wait. Without
+    the contacts' properties nothing is written.
     """
     plan = plan_schema(hub, name, destination)
-    if not plan.complete:
-        lines = "\n  ".join(plan.missing())
-        raise ConfigError(
-            f"{name}: the portal is not ready; run `brokersync crm install`, or mend by hand:\n"
-            f"  {lines}"
-        )
+    lacking = [line for obj in CrmObject for line in plan.missing(obj)]
+    if not lacking:
+        return frozenset(CrmObject), None
+    error = ConfigError(
+        f"{name}: the portal is not ready; run `brokersync crm install`, or mend by hand:\n  "
+        + "\n  ".join(lacking)
+    )
+    if plan.missing(CrmObject.CONTACT):
+        return frozenset(), error
+    return frozenset({CrmObject.CONTACT}), error

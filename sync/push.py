@@ -12,7 +12,7 @@ from connectors.destination import CrmObject, Destination
 from mapping.errors import BrokersyncError
 from state import outbox, sources
 from state.outbox import Acknowledged, Claim
-from sync.crm_schema import require
+from sync.crm_schema import ready
 from sync.delivery import CONTACT, Batch, Delivered, deliver
 from sync.hub import Hub
 
@@ -66,14 +66,21 @@ class Pusher:
             self.guard(connection)
             outbox.sweep(connection, self.name, self.hub.clock.now_ms())
         try:
-            if not self.hub.schema_checked.get(self.name):
-                require(self.hub, self.name, self.destination)
-                self.hub.schema_checked[self.name] = True
+            objects = self._objects()
             for obj, needed_by_tasks in ORDER:
-                self._drain(obj, needed_by_tasks=needed_by_tasks)
+                if obj in objects:
+                    self._drain(obj, needed_by_tasks=needed_by_tasks)
         except BrokersyncError as error:
             self.done.stopped = error
         return self.done
+
+    def _objects(self) -> frozenset[CrmObject]:
+        """What the portal is ready to take; asked until it is ready for everything."""
+        if self.hub.schema_checked.get(self.name):
+            return frozenset(CrmObject)
+        objects, self.done.stopped = ready(self.hub, self.name, self.destination)
+        self.hub.schema_checked[self.name] = self.done.stopped is None
+        return objects
 
     def _drain(self, obj: CrmObject, *, needed_by_tasks: bool = False) -> None:
         batches = self._batches(obj, needed_by_tasks)

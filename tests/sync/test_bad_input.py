@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from connectors.destination import CrmObject
 from mapping.errors import ConfigError, ProtocolError, QuotaError, RetryableError
 from simulator.examples import load
 from simulator.story import Client, Event, World
 from state import identity, schema, sources
+from sync.crm_schema import wanted
 from sync.cycle import Cycle, sync_once
 from sync.hub import Hub
 from tests.rig import Rig, rig
@@ -223,3 +225,24 @@ def test_an_absurd_row_of_the_registry_is_set_aside(one: Rig, hub: Hub) -> None:
     assert [a["external_id"] for a in _asides(hub)], "the row or the record is named"
     assert len(one.portal.contacts()) == 2, "the others are there"
     assert "not@valid" not in str(_asides(hub)), "no personal data in a reason"
+
+
+def test_a_portal_without_unique_task_keys_still_gets_its_contacts(tmp_path: Path) -> None:
+    example = EXAMPLES["E04"]
+    world = World(example.clients, {"alpha": example.brand}, example.start_ms, example.rates)
+    one = rig(
+        world, f"sqlite:///{tmp_path / 'hub.db'}", tmp_path, example.live_from,
+        task_unique_keys=False,
+    )  # fmt: skip
+    one.install = False
+    hub = one.hub()
+    properties = wanted(hub, "hubspot")
+    hub.destinations["hubspot"].install(CrmObject.CONTACT, properties[CrmObject.CONTACT])
+    with pytest.raises(ConfigError, match="task"):
+        hub.destinations["hubspot"].install(CrmObject.TASK, properties[CrmObject.TASK])
+    one.advance_to(example.expectations[0]["at"])
+    cycle = sync_once(hub)
+    assert "broker_task_key" in cycle.errors[0][1].admin
+    assert len(one.portal.contacts()) == 1
+    assert one.portal.tasks() == {}
+    hub.close()
