@@ -19,7 +19,7 @@ _e = schema.episode
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A reason that began: open while ``closed_at`` is None, with a task once ``admitted_at`` is set."""
+    """A reason that began: open while ``closed_at`` is None, a task once ``admitted_at`` is set."""
 
     brand: str
     client_id: str

@@ -69,9 +69,11 @@ class Evaluator:
             columns.append(holds.label(f"holds_{s.id}"))
             if s.sooner is not None:
                 columns.append(compiler.condition(s.sooner.when).label(f"sooner_{s.id}"))
-        for f in rules.fields:
-            if f.expr is not None:
-                columns.append(_shown(compiler, f.expr).label(f"field_{f.property}"))
+        columns += [
+            compiler.value(f.expr).label(f"field_{f.property}")
+            for f in rules.fields
+            if f.expr is not None
+        ]
         columns.append(earliest_due(dues).label("due"))
         return self._from(columns)
 
@@ -160,10 +162,6 @@ def fact_compiler() -> RuleCompiler:
 def parameters(now: int, horizons: Mapping[str, int], families: list[str]) -> dict[str, int]:
     """Bind values: a family's horizon is ``now`` at most; one never complete stands at 0."""
     return {"now": now} | {f"horizon_{f}": min(now, horizons.get(f, 0)) for f in families}
-
-
-def _shown(compiler: RuleCompiler, expr: Expr) -> Any:
-    return compiler.value(expr)
 
 
 def _expressions(rules: RuleSet) -> Iterator[Expr]:

@@ -86,7 +86,7 @@ def at_instant(
     now: int,
     horizons: Mapping[str, int],
 ) -> Evaluated | None:
-    """The client as it would be at ``now`` if nothing else happened. The caller takes it back."""  # fmt: skip
+    """The client at ``now`` if nothing else happened. The caller takes it back."""
     fresh(connection, facts_sql.work)
     connection.execute(sa.insert(facts_sql.work).values(brand=brand, client_id=client_id))
     facts_sql.compute(connection, brand, min(now, horizons.get("psp", 0)))

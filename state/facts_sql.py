@@ -153,6 +153,7 @@ def _client() -> sa.Subquery:
         m.c.external_id == c.c.brand + ":" + c.c.external_id, m.c.attempt == 0,
         m.c.status == c.c.disposition,
     )  # fmt: skip
+    mine = and_(c.c.brand == _mine.c.brand, c.c.external_id == _mine.c.client_id)
     return (
         select(
             c.c.brand, c.c.external_id.label("client_id"), c.c.registered_at, c.c.disposition,
@@ -160,8 +161,7 @@ def _client() -> sa.Subquery:
             c.c.email_verified, c.c.entity, c.c.country, c.c.language, c.c.zone, c.c.device,
             c.c.landing_page, c.c.source_type, c.c.campaign,
         )
-        .select_from(_mine.join(c, and_(c.c.brand == _mine.c.brand, c.c.external_id == _mine.c.client_id))
-                     .outerjoin(m, reached))
+        .select_from(_mine.join(c, mine).outerjoin(m, reached))
         .subquery("clients")
     )  # fmt: skip
 

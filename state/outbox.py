@@ -46,7 +46,7 @@ class Desired:
 class Claim:
     """An outbox row in our hands, with the desired state and what the CRM acknowledged.
 
-    ``crm_id`` is blank while the hub does not know the CRM's record.
+    ``crm_id`` is blank while the hub does not know the CRM's record; ``text`` is the body as stored.
     """
 
     object: str
@@ -56,6 +56,7 @@ class Claim:
     crm_id: str
     acknowledged: Mapping[str, str] = field(repr=False)
     attempts: int
+    text: str = field(default="", repr=False)
 
 
 def digest(text: str) -> str:
@@ -277,21 +278,21 @@ def _put_on_by_waiting_tasks() -> sa.Select[tuple[str]]:
 
 
 _among = and_(_mine(_o), _o.c.key.in_(bindparam("keys", expanding=True)))
-_TAKE = (
-    sa.update(_o)
-    .where(_among)
-    .values(status=IN_FLIGHT, fence=bindparam("new_fence"))
-)
+_TAKE = sa.update(_o).where(_among).values(status=IN_FLIGHT, fence=bindparam("new_fence"))
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """What the CRM holds of one record now; ``hash`` is blank while something is still missing."""
+    """What the CRM holds of one record now; ``hash`` is blank while something is still missing.
+
+    ``text`` is the body as JSON where that is at hand.
+    """
 
     key: str
     crm_id: str
     body: Mapping[str, str] = field(repr=False)
     hash: str
+    text: str = field(default="", repr=False)
 
 
 def acknowledge(
@@ -302,7 +303,7 @@ def acknowledge(
     now: int,
     fence: int,
 ) -> None:
-    """Store what the CRM acknowledged and finish the outbox rows that have nothing left to do."""  # fmt: skip
+    """Store what the CRM acknowledged; outbox rows with nothing left to do go."""
     if not rows:
         return
     statement = insert(connection, _s)
@@ -364,7 +365,7 @@ def crm_ids(
         _s.c.destination == destination, _s.c.object == obj, _s.c.key.in_(list(keys)),
         _s.c.crm_id != "",
     )  # fmt: skip
-    return {key: crm_id for key, crm_id in connection.execute(query)}
+    return {row.key: row.crm_id for row in connection.execute(query)}
 
 
 def backlog(connection: Connection, destination: str) -> dict[tuple[str, str], int]:

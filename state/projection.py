@@ -1,4 +1,4 @@
-"""The work list of a projection step, and what it stores: profiles, stage history, contact groups."""
+"""A projection step's work list, and what it stores: profiles, history, contact groups."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def count_by_stage(connection: Connection) -> dict[str, int]:
     """Clients a stage."""
     p = schema.profile
     rows = connection.execute(select(p.c.stage, func.count()).group_by(p.c.stage))
-    return {stage: n for stage, n in rows}
+    return {row.stage: row[1] for row in rows}
 
 
 def total(connection: Connection, table: sa.Table) -> int:

@@ -130,7 +130,7 @@ def reschedule(
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """Something set aside: ``area`` is ``intake`` or ``push``, ``origin`` a source or destination."""
+    """Something set aside: ``area`` is intake or push, ``origin`` a source or destination."""
 
     area: str
     origin: str
@@ -188,7 +188,7 @@ def _next_tries(connection: Connection, rows: Sequence[Aside]) -> dict[str, int]
             _aside.c.area == area, _aside.c.origin == origin, _aside.c.kind == kind,
             _aside.c.external_id.in_(ids),
         )  # fmt: skip
-        found |= {i: at for i, at in connection.execute(query)}
+        found |= {r.external_id: r.next_try_at for r in connection.execute(query)}
     return found
 
 

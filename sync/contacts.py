@@ -31,7 +31,7 @@ class Groups:
 
     by_client: dict[Key, Member] = field(default_factory=dict)
     others: dict[str, dict[str, list[str]]] = field(default_factory=dict)
-    _dropped: dict[str, list[str]] = field(default_factory=dict)
+    lost: dict[str, list[str]] = field(default_factory=dict)
 
     def contact(self, client: Key) -> str:
         """The key of the contact a client's tasks are put on."""
@@ -39,7 +39,7 @@ class Groups:
 
     def dropped(self, destination: str) -> list[str]:
         """Keys that no longer name a contact of their own."""
-        return self._dropped.get(destination, [])
+        return self.lost.get(destination, [])
 
     def bodies(
         self, hub: Hub, rows: Sequence[Evaluated], reasons: Reasons, now: int
@@ -87,7 +87,7 @@ def regroup(
         groups.by_client |= fresh
         groups.others[destination] = _others(fresh.values())
         before = {m.contact for m in stored.values()}
-        groups._dropped[destination] = sorted(before - contacts)
+        groups.lost[destination] = sorted(before - contacts)
     return groups
 
 

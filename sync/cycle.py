@@ -106,14 +106,19 @@ def pull_once(hub: Hub) -> Pulled:
     return pull(hub, guard)
 
 
+def anyone(connection: Connection) -> None:
+    """The guard of a rehearsal: it needs no engine role, as it keeps nothing."""
+    del connection
+
+
 def rehearse(hub: Hub) -> tuple[int, Projected]:
     """Compute what a sync would want now. The caller holds a rehearsal and takes it back."""
     now = hub.clock.now_ms()
     with hub.store.transaction("cycle.start") as connection:
         version, fresh = _version(connection, hub, now)
     if fresh:
-        touch_all(hub, lambda connection: None)
-    return now, Projector(hub, 0, version, lambda connection: None).project(now)
+        touch_all(hub, anyone)
+    return now, Projector(hub, 0, version, anyone).project(now)
 
 
 def _version(connection: Connection, hub: Hub, now: int) -> tuple[int, bool]:

@@ -13,7 +13,7 @@ from connectors.destination import CrmObject
 from mapping.texts import same
 from state import outbox
 from state.outbox import Claim
-from sync.cycle import rehearse
+from sync.cycle import anyone, rehearse
 from sync.delivery import CONTACT
 from sync.hub import Hub
 from sync.push import ORDER, Pusher
@@ -71,7 +71,7 @@ def plan(hub: Hub) -> dict[str, Planned]:
             with hub.store.transaction("plan.sweep") as connection:
                 outbox.sweep(connection, name, now)
                 counts = destination.counts
-                pusher = Pusher(hub, name, destination, 0, _anyone)
+                pusher = Pusher(hub, name, destination, 0, anyone)
                 one = Planned(daily_limit=counts.daily_limit or destination.daily_limit)
                 if not hub.schema_checked.get(name):
                     one.calls += len(CrmObject)  # the first push of a process reads the schema
@@ -130,8 +130,3 @@ def _count_write(one: Planned, obj: CrmObject, key: str, known: bool, changed: l
     else:
         one.tasks_created += 1
         one.playbooks[key.split(":")[2]] += 1
-
-
-def _anyone(connection: Connection) -> None:
-    """A rehearsal needs no engine role."""
-    del connection
