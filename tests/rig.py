@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from connectors.sumsub.source import SumsubSource
 from mapping.calendars import Calendar
 from mapping.money import Rates, exponent
 from mapping.policy import BrandPolicy, Team
-from mapping.ruleset import load
+from mapping.ruleset import RuleSet, load
 from simulator.hubspot import FakeOwner, HubSpotFake
 from simulator.paymentiq import PaymentIQFake
 from simulator.portal import OWNERS, TEAMS
@@ -80,12 +81,7 @@ class Rig:
         return hub
 
     def _rules(self) -> dict[str, Any]:
-        data = yaml_file.read(DEFAULT_RULES).data
-        connected = ["registry", "kyc", "psp"]
-        return {
-            n: load(data, connected, exponent(b.base_currency))
-            for n, b in self.world.brands.items()
-        }
+        return {n: _ruleset(exponent(b.base_currency)) for n, b in self.world.brands.items()}
 
     def _rates(self, brand: str) -> Rates:
         base = self.world.brands[brand].base_currency
@@ -149,6 +145,23 @@ class Rig:
         return cycle
 
 
+def vendors(world: World) -> dict[str, Any]:
+    """Fresh fakes of the vendors, who have not been asked yet."""
+    found: dict[str, Any] = {}
+    for name, brand in world.brands.items():
+        found[f"sumsub-{name}"] = SumsubFake(world, name, "sbx:token", "kyc-secret")
+        found[f"paymentiq-{name}"] = PaymentIQFake(
+            world, name, "hub", "psp-secret", brand.merchant_id
+        )
+    return found
+
+
+@lru_cache(maxsize=4)
+def _ruleset(digits: int) -> RuleSet:
+    """The shipped rules for a base currency; reading them takes longer than a small sync."""
+    return load(yaml_file.read(DEFAULT_RULES).data, ["registry", "kyc", "psp"], digits)
+
+
 def rig(
     world: World,
     database: str,
@@ -161,16 +174,10 @@ def rig(
     owners = [
         FakeOwner(o.id, o.email, o.first_name, o.last_name, o.kind, o.archived) for o in OWNERS
     ]
-    vendors: dict[str, Any] = {}
-    for name, brand in world.brands.items():
-        vendors[f"sumsub-{name}"] = SumsubFake(world, name, "sbx:token", "kyc-secret")
-        vendors[f"paymentiq-{name}"] = PaymentIQFake(
-            world, name, "hub", "psp-secret", brand.merchant_id
-        )
     table = RegistryTable(world, f"sqlite:///{folder / 'registry.db'}")
     table.create()
     fake = HubSpotFake(world, access_token=TOKEN, owners=owners, **portal)
-    return Rig(world, database, folder, live_from, modes or MODES, fake, table, vendors)
+    return Rig(world, database, folder, live_from, modes or MODES, fake, table, vendors(world))
 
 
 def profiles(database: str) -> dict[str, dict[str, Any]]:
@@ -181,4 +188,4 @@ def profiles(database: str) -> dict[str, dict[str, Any]]:
     return {f"{r['brand']}:{r['client_id']}": dict(r) for r in rows}
 
 
-__all__ = ["CrmObject", "Rig", "profiles", "rig"]
+__all__ = ["CrmObject", "Rig", "profiles", "rig", "vendors"]
