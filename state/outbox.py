@@ -25,6 +25,8 @@ from state.staging import count
 
 _d, _o, _s = schema.desired, schema.outbox, schema.crm_shadow
 
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
 PENDING, IN_FLIGHT, ASIDE = "pending", "in_flight", "aside"
 
 
@@ -39,14 +41,14 @@ class Desired:
 
     def text(self) -> str:
         """The body as stored."""
-        return json.dumps(self.body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return _encode(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """An outbox row in our hands, with the desired state and what the CRM acknowledged.
 
-    ``crm_id`` is blank while the hub does not know the CRM's record; ``text`` is the body as stored.
+    ``crm_id`` is blank while the hub does not know the CRM's record; ``text`` is the stored body.
     """
 
     object: str
@@ -226,7 +228,7 @@ def claim(
                                    "new_fence": fence})  # fmt: skip
     return [
         Claim(obj, r.key, json.loads(r.body), r.hash, r.crm_id or "",
-              json.loads(r.acknowledged) if r.acknowledged else {}, r.attempts)
+              json.loads(r.acknowledged) if r.acknowledged else {}, r.attempts, r.body)
         for r in rows
     ]  # fmt: skip
 
@@ -315,8 +317,7 @@ def acknowledge(
         ),
         [
             {"destination": destination, "object": obj, "key": r.key, "crm_id": r.crm_id,
-             "acknowledged": json.dumps(r.body, sort_keys=True, ensure_ascii=False,
-                                        separators=(",", ":")),
+             "acknowledged": r.text or _encode(r.body),
              "hash": r.hash, "seen_at": now, "fence": fence}
             for r in rows
         ],

@@ -114,11 +114,14 @@ def _known(batch: Batch, claim: Claim, record: CrmRecord | None) -> Delivered:
 
 
 def _difference(batch: Batch, row: Delivered) -> dict[str, str]:
+    held, types = row.held, batch.types
     return {
         name: value
         for name, value in row.claim.body.items()
-        if name != CONTACT
-        and not same(batch.types.get(name, "string"), value, row.held.get(name, ""))
+        # Most are equal as they stand: only the others are worth a closer look.
+        if value != (there := held.get(name, ""))
+        and name != CONTACT
+        and not same(types.get(name, "string"), value, there)
     }
 
 

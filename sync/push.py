@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -104,6 +104,7 @@ class Pusher:
                 for future in finished:
                     batch = running.pop(future)
                     failure = self._finish(batch, future) or failure
+        batches.close()
         if failure is not None:
             raise failure
 
@@ -124,19 +125,30 @@ class Pusher:
         self._acknowledge(batch, rows)
         return None
 
-    def _batches(self, obj: CrmObject, needed_by_tasks: bool) -> Iterator[Batch]:
+    def _batches(self, obj: CrmObject, needed_by_tasks: bool) -> Generator[Batch]:
+        """Batches as they are claimed, as many at a time as are sent at a time.
+
+        Closed early, it gives back what it claimed and did not yield.
+        """
+        size, types = self.destination.batch, self.types(obj)
         while True:
             now = self.hub.clock.now_ms()
             with self.hub.store.transaction(f"push.{self.name}.claim") as connection:
                 self.guard(connection)
                 claims = outbox.claim(
-                    connection, self.name, obj.value, self.destination.batch, now, self.fence,
+                    connection, self.name, obj.value, size * self.hub.in_flight, now, self.fence,
                     needed_by_tasks=needed_by_tasks,
                 )  # fmt: skip
                 contacts = self._contacts(connection, claims) if obj is CrmObject.TASK else {}
             if not claims:
                 return
-            yield Batch(obj, claims, self.types(obj), contacts)
+            for start in range(0, len(claims), size):
+                batch = Batch(obj, claims[start : start + size], types, contacts)
+                try:
+                    yield batch
+                except GeneratorExit:
+                    self._give_back(Batch(obj, claims[start + size :], types))
+                    raise
 
     def _contacts(self, connection: Connection, claims: Sequence[Claim]) -> dict[str, str]:
         keys = {c.body.get(CONTACT, "") for c in claims}
@@ -159,10 +171,7 @@ class Pusher:
         with self.hub.store.transaction(f"push.{self.name}.acknowledge") as connection:
             self.guard(connection)
             known = [r for r in rows if r.crm_id]
-            held = [
-                Acknowledged(r.claim.key, r.crm_id, r.held, r.claim.hash if r.complete else "")
-                for r in known
-            ]
+            held = [_acknowledged(r) for r in known]
             outbox.acknowledge(connection, self.name, obj, held, now, self.fence)
             sources.passed(connection, "push", self.name, [r.claim.key for r in rows if r.complete])
             self._set_aside(connection, batch, rows, now)
@@ -186,5 +195,15 @@ class Pusher:
         outbox.put_aside(connection, self.name, batch.obj.value, tries)
 
     def _give_back(self, batch: Batch) -> None:
+        if not batch.claims:
+            return
         with self.hub.store.transaction(f"push.{self.name}.give_back") as connection:
             outbox.release(connection, self.name, batch.obj.value, [c.key for c in batch.claims])
+
+
+def _acknowledged(row: Delivered) -> Acknowledged:
+    """What the CRM holds now; mostly it is the desired state, whose text is at hand."""
+    text = row.claim.text if row.complete and row.held == row.claim.body else ""
+    return Acknowledged(
+        row.claim.key, row.crm_id, row.held, row.claim.hash if row.complete else "", text
+    )
