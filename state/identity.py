@@ -97,7 +97,8 @@ def _merged_into(connection: Connection, keys: Iterable[Key]) -> set[Key]:
 
 
 def _survivor(connection: Connection, key: Key) -> str:
-    """The client at the end of the merge chain; a missing target or a circle ends it early."""
+    """The client at the end of the merge chain. A missing target ends it; in a circle nobody is
+    merged, as somebody must stay."""
     client = schema.client
     brand, current = key
     seen = {current}
@@ -106,7 +107,9 @@ def _survivor(connection: Connection, key: Key) -> str:
             client.c.brand == brand, client.c.external_id == current
         )
         target = connection.scalar(query)
-        if not target or target in seen or not _exists(connection, brand, target):
+        if target in seen:
+            return key[1]
+        if not target or not _exists(connection, brand, target):
             return current
         seen.add(target)
         current = target
