@@ -54,6 +54,6 @@ $(STAMP): requirements.lock pyproject.toml
 	       "(Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@echo "setting up .venv (once)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install -qq --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --no-compile --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@

@@ -82,12 +82,12 @@ def _private_postgres(binaries: Path) -> Iterator[str]:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         data = f"{folder}/data"
-        run = {"check": True, "stdout": subprocess.DEVNULL, "user": user, "cwd": folder}
+        run = {"stdout": subprocess.DEVNULL, "user": user, "cwd": folder}
         initdb = [str(binaries / "initdb"), "-D", data, "-A", "trust", "-U", "postgres"]
-        subprocess.run(initdb, **run)  # type: ignore[call-overload]
+        subprocess.run(initdb, check=True, **run)  # type: ignore[call-overload]
         options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
         control = [str(binaries / "pg_ctl"), "-D", data, "-w"]
-        subprocess.run([*control, "-l", f"{folder}/log", "-o", options, "start"], **run)  # type: ignore[call-overload]
+        subprocess.run([*control, "-l", f"{folder}/log", "-o", options, "start"], check=True, **run)  # type: ignore[call-overload]
         try:
             url = f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
             for _ in range(50):
@@ -96,7 +96,7 @@ def _private_postgres(binaries: Path) -> Iterator[str]:
                 time.sleep(0.1)
             yield url
         finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], **run)  # type: ignore[call-overload]
+            subprocess.run([*control, "-m", "immediate", "stop"], check=True, **run)  # type: ignore[call-overload]
 
 
 @contextmanager

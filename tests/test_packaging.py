@@ -34,7 +34,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]
     """A wheel built from the working tree, offline, with the hatchling of the environment."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own tools
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     (path,) = folder.glob("*.whl")
     with zipfile.ZipFile(path) as opened:
@@ -103,7 +103,7 @@ def test_it_works_away_from_the_repository(wheel: zipfile.ZipFile, tmp_path: Pat
         "store.close()\n"
     )
     command = [sys.executable, "-I", "-c", program, str(tmp_path / "installed")]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603 - our own tools
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert (tmp_path / "hub.db").stat().st_size > 0
 

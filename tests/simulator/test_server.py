@@ -30,7 +30,7 @@ SIZE = ["--seed", "5", "--clients", "60", "--days", "20", "--day", "10"]
 @contextmanager
 def _running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     command = [sys.executable, "-m", "simulator", "--stdin-guard", *arguments]
-    with subprocess.Popen(  # noqa: S603 (our own interpreter)
+    with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
@@ -180,7 +180,7 @@ def test_it_ends_when_told(way: str) -> None:
 
 def test_a_day_outside_the_story_is_refused() -> None:
     command = [sys.executable, "-m", "simulator", "--days", "3", "--day", "4"]
-    done = subprocess.run(  # noqa: S603 (our own interpreter)
+    done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
