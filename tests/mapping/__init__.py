@@ -1,0 +1,3 @@
+"""Tests of meaning."""
+
+from __future__ import annotations
