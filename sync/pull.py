@@ -46,29 +46,31 @@ def pull(hub: Hub, guard: Guard) -> Pulled:
             sources.register(connection, source.name, source.manifest.family, brands)
         try:
             _retry_set_aside(hub, source, done, guard)
-            for page in _pages(hub, source):
+            for page in _pages(hub, source, guard):
                 _take(hub, source, page, done, guard)
         except BrokersyncError as error:
             done.failed[source.name] = error
             with hub.store.transaction(f"pull.{source.name}.failed") as connection:
+                guard(connection)  # losing the role is no failure of the source
                 sources.failed(connection, source.name, error.admin, now)
     return done
 
 
-def _pages(hub: Hub, source: Source[Any]) -> Iterable[Page]:
+def _pages(hub: Hub, source: Source[Any], guard: Guard) -> Iterable[Page]:
     if isinstance(source, ListSource):
         with hub.store.reading() as connection:
             cursor = sources.cursor(connection, source.name)
         return source.pull(cursor)
     if isinstance(source, RereadSource):
-        return _rereads(hub, source)
+        return _rereads(hub, source, guard)
     raise ProtocolError(f"{source.name} can neither be listed nor re-read")
 
 
-def _rereads(hub: Hub, source: RereadSource[Any]) -> Iterable[Page]:
+def _rereads(hub: Hub, source: RereadSource[Any], guard: Guard) -> Iterable[Page]:
     """Batches of what is due at the start; what falls due meanwhile waits for the next pull."""
     start = hub.clock.now_ms()
     with hub.store.transaction(f"pull.{source.name}.enrol") as connection:
+        guard(connection)
         sources.enrol(connection, source.name, sorted(source.context.brands), start)
     with hub.store.reading() as connection:
         due = sources.due_rereads(connection, source.name, start, _MOST_REREADS)

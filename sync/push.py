@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Connection
@@ -83,11 +84,14 @@ class Pusher:
         return objects
 
     def _drain(self, obj: CrmObject, *, needed_by_tasks: bool = False) -> None:
-        batches = self._batches(obj, needed_by_tasks)
-        if self.hub.in_flight <= 1:
+        with closing(self._batches(obj, needed_by_tasks)) as batches:
+            if self.hub.in_flight > 1:
+                self._deliver_abreast(batches)
+                return
             for batch in batches:
                 self._deliver_here(batch)
-            return
+
+    def _deliver_abreast(self, batches: Iterator[Batch]) -> None:
         running: dict[Future[list[Delivered]], Batch] = {}
         failure: BrokersyncError | None = None
         with ThreadPoolExecutor(self.hub.in_flight, thread_name_prefix="push") as pool:
@@ -104,7 +108,6 @@ class Pusher:
                 for future in finished:
                     batch = running.pop(future)
                     failure = self._finish(batch, future) or failure
-        batches.close()
         if failure is not None:
             raise failure
 
@@ -198,6 +201,7 @@ class Pusher:
         if not batch.claims:
             return
         with self.hub.store.transaction(f"push.{self.name}.give_back") as connection:
+            self.guard(connection)
             outbox.release(connection, self.name, batch.obj.value, [c.key for c in batch.claims])
 
 
