@@ -72,7 +72,7 @@ def _work(connection: Connection, broker: Broker, ids: list[int]) -> None:
     keys = [(r.brand, r.external_id) for r in map(broker.profile, ids)]
     values = [{"brand": b, "client_id": c} for b, c in keys]
     connection.execute(sa.insert(schema.touched), values)
-    size = projection.fill_work(connection, len(ids), 0, {})
+    size = projection.fill_work(connection, len(ids), 0, dict.fromkeys(BRANDS, 0))
     assert size == len(ids), (size, len(ids))
 
 

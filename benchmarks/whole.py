@@ -149,7 +149,7 @@ class Whole:
         with self.hub.store.transaction("bench.rules") as connection:
             intake.touch_all(connection)
             now = self.clock.now_ms()
-            projection.fill_work(connection, 10**9, now, {})
+            projection.fill_work(connection, 10**9, now, dict.fromkeys(self.hub.rules, now))
             evaluate = {n: evaluator(r) for n, r in self.hub.rules.items()}
             with rig.spending() as spent:
                 for brand, rules in evaluate.items():

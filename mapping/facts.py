@@ -226,7 +226,7 @@ def _deposits() -> list[FactDef]:
         _psp(
             "second_deposit_at",
             _T,
-            ("deposit", "min", "status_at", ("counted", "counted_second")),
+            ("deposit", "min", "status_at", ("counted", "counted_later")),
             "second counted deposit",
         ),
         _psp(
