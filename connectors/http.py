@@ -236,10 +236,9 @@ class Api:
     def _exchange(self, call: _Call) -> _Answer:
         request = httpx.Request(call.method, call.url, headers=_HEADERS, extensions=self._timeout)
         call.auth.sign(request, request.url.raw_path, b"")
-        self._pace()
+        deadline_ms = self._pace() + round(self._settings.timeout_s * 1000)
         self._boundary(self._before)
         self.calls += 1
-        deadline_ms = self._clock.now_ms() + round(self._settings.timeout_s * 1000)
         try:
             response = self._transport.handle_request(request)
             try:
@@ -266,7 +265,7 @@ class Api:
                     " ask for smaller pages or raise max_bytes"
                 )
             # The transport times each read; a vendor that drips bytes is caught here.
-            if self._clock.now_ms() > deadline_ms:
+            if chunks and self._clock.now_ms() > deadline_ms:
                 raise self._too_slow(call)
             chunks.append(chunk)
         return b"".join(chunks)
@@ -294,16 +293,18 @@ class Api:
         most_s = self._settings.timeout_s
         return RetryableError(f"{self.name}: {call} took longer than timeout_s ({most_s:g} s)")
 
-    def _pace(self) -> None:
-        if self._limit is None:
-            return
+    def _pace(self) -> int:
+        """Wait until the vendor's limit has room; the instant after."""
         now_ms = self._clock.now_ms()
+        if self._limit is None:
+            return now_ms
         if len(self._sent_ms) == self._limit.requests:
             free_ms = self._sent_ms[0] + round(self._limit.window_s * 1000)
             if free_ms > now_ms:
                 self._clock.sleep((free_ms - now_ms) / 1000)
                 now_ms = self._clock.now_ms()
         self._sent_ms.append(now_ms)
+        return now_ms
 
     def _log_retry(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

@@ -84,19 +84,27 @@ def overview(connection: Connection) -> list[dict[str, Any]]:
 # --- re-reading ---------------------------------------------------------------------------------
 
 
+def newcomers(connection: Connection, source: str, brands: Sequence[str], now: int) -> bool:
+    """Whether there are clients the source has not been asked about."""
+    return connection.execute(_unasked(source, brands, now).limit(1)).first() is not None
+
+
 def enrol(connection: Connection, source: str, brands: Sequence[str], now: int) -> None:
     """Put clients the source has not been asked about on its re-read list."""
+    statement = insert(connection, _rr).from_select(
+        ["source", "brand", "value", "since", "next_at"], _unasked(source, brands, now)
+    )
+    connection.execute(statement.on_conflict_do_nothing())
+
+
+def _unasked(source: str, brands: Sequence[str], now: int) -> sa.Select[Any]:
     c = schema.client
     known = and_(_rr.c.source == source, _rr.c.brand == c.c.brand, _rr.c.value == c.c.external_id)
-    rows = (
+    return (
         select(sa.literal(source), c.c.brand, c.c.external_id, c.c.registered_at, sa.literal(0))
         .select_from(c.outerjoin(_rr, known))
         .where(_rr.c.value.is_(None), c.c.brand.in_(list(brands)), c.c.registered_at <= now)
     )
-    statement = insert(connection, _rr).from_select(
-        ["source", "brand", "value", "since", "next_at"], rows
-    )
-    connection.execute(statement.on_conflict_do_nothing())
 
 
 def due_rereads(

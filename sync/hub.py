@@ -39,6 +39,7 @@ class Hub:
     in_flight: int = 4
     retention_days: int = 30
     progress: Progress = field(default=silent)
+    registered: set[str] = field(default_factory=set)
     schema_checked: dict[str, bool] = field(default_factory=dict)
 
     def digits(self, brand: str) -> int:

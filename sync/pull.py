@@ -39,21 +39,29 @@ def pull(hub: Hub, guard: Guard) -> Pulled:
     """
     done = Pulled()
     for source in hub.sources:
-        now = hub.clock.now_ms()
-        with hub.store.transaction(f"pull.{source.name}.register") as connection:
-            guard(connection)
-            brands = sorted(source.context.brands)
-            sources.register(connection, source.name, source.manifest.family, brands)
+        _register(hub, source, guard)
         try:
             _retry_set_aside(hub, source, done, guard)
             for page in _pages(hub, source, guard):
                 _take(hub, source, page, done, guard)
         except BrokersyncError as error:
             done.failed[source.name] = error
+            now = hub.clock.now_ms()
             with hub.store.transaction(f"pull.{source.name}.failed") as connection:
                 guard(connection)  # losing the role is no failure of the source
                 sources.failed(connection, source.name, error.admin, now)
     return done
+
+
+def _register(hub: Hub, source: Source[Any], guard: Guard) -> None:
+    """Once a process: the hub's database knows its sources and whom they serve."""
+    if source.name in hub.registered:
+        return
+    with hub.store.transaction(f"pull.{source.name}.register") as connection:
+        guard(connection)
+        brands = sorted(source.context.brands)
+        sources.register(connection, source.name, source.manifest.family, brands)
+    hub.registered.add(source.name)
 
 
 def _pages(hub: Hub, source: Source[Any], guard: Guard) -> Iterable[Page]:
