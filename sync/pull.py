@@ -77,9 +77,13 @@ def _pages(hub: Hub, source: Source[Any], guard: Guard) -> Iterable[Page]:
 def _rereads(hub: Hub, source: RereadSource[Any], guard: Guard) -> Iterable[Page]:
     """Batches of what is due at the start; what falls due meanwhile waits for the next pull."""
     start = hub.clock.now_ms()
-    with hub.store.transaction(f"pull.{source.name}.enrol") as connection:
-        guard(connection)
-        sources.enrol(connection, source.name, sorted(source.context.brands), start)
+    brands = sorted(source.context.brands)
+    with hub.store.reading() as connection:
+        newcomers = sources.newcomers(connection, source.name, brands, start)
+    if newcomers:
+        with hub.store.transaction(f"pull.{source.name}.enrol") as connection:
+            guard(connection)
+            sources.enrol(connection, source.name, brands, start)
     with hub.store.reading() as connection:
         due = sources.due_rereads(connection, source.name, start, _MOST_REREADS)
     for at in range(0, len(due), source.batch):
