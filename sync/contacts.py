@@ -6,7 +6,7 @@ The primary (earliest registration, then smallest key) fills the fields; the oth
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,7 @@ class Groups:
     ) -> dict[str, list[Desired]]:
         """The desired contact of each group whose primary is among ``rows``, by destination."""
         wanted: dict[str, list[Desired]] = defaultdict(list)
+        waits = reasons.clients_with_new_tasks
         for row in rows:
             member = self.by_client[row.brand, row.client_id]
             if member.contact != member.key:
@@ -54,17 +55,16 @@ class Groups:
             others = self.others[destination].get(member.contact, [])
             body = contact_body(hub, row, others, reasons, now)
             wanted[destination].append(
-                Desired("contact", member.contact, body, self._priority(row, reasons, others))
+                Desired("contact", member.contact, body, _priority(row, waits, others))
             )
         return wanted
 
-    def _priority(self, row: Evaluated, reasons: Reasons, others: Sequence[str]) -> int:
-        waits = reasons.clients_with_new_tasks
-        if (row.brand, row.client_id) in waits or any(
-            tuple(o.split(":", 1)) in waits for o in others
-        ):
-            return TASK_WAITS
-        return STAGE_CHANGED if row.stage != row.was_stage else ORDINARY
+
+def _priority(row: Evaluated, waits: Set[Key], others: Sequence[str]) -> int:
+    """Args: ``waits`` are the clients with a new task, ``others`` keys on the same contact."""
+    if (row.brand, row.client_id) in waits or any(tuple(o.split(":", 1)) in waits for o in others):
+        return TASK_WAITS
+    return STAGE_CHANGED if row.stage != row.was_stage else ORDINARY
 
 
 def regroup(

@@ -9,11 +9,14 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from mapping.errors import BrokersyncError, ConfigError
-from state import engine
+from state import engine, retention
 from sync.hub import Hub
-from sync.project import Projected, Projector, touch_all
+from sync.project import Guard, Projected, Projector, touch_all
 from sync.pull import Pulled, pull
 from sync.push import Pushed, Pusher
+
+_DAY_MS = 86_400_000
+_PURGED_AT_ONCE = 10_000
 
 
 @dataclass(slots=True)
@@ -88,10 +91,21 @@ def sync_once(hub: Hub, *, kind: str = "sync") -> Cycle:
     cycle.projected = Projector(hub, run, version, guard).project(now)
     for name, destination in hub.destinations.items():
         cycle.pushed[name] = Pusher(hub, name, destination, fence, guard).push()
+    _purge(hub, guard, now)
     with hub.store.transaction("cycle.end") as connection:
         guard(connection)
         engine.end_run(connection, run, hub.clock.now_ms(), cycle.status, cycle.summary())
     return cycle
+
+
+def _purge(hub: Hub, guard: Guard, now: int) -> None:
+    """Forget raw vendor rows whose time is over, in steps that keep nobody waiting."""
+    before = now - hub.retention_days * _DAY_MS
+    gone = _PURGED_AT_ONCE
+    while gone == _PURGED_AT_ONCE:
+        with hub.store.transaction("cycle.purge") as connection:
+            guard(connection)
+            gone = retention.purge_raw(connection, before, _PURGED_AT_ONCE)
 
 
 def pull_once(hub: Hub) -> Pulled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from connectors.base import Source
@@ -48,9 +49,7 @@ class Hub:
 
     def property_name(self, name: str, *, native: bool = False) -> str:
         """A field's property in the CRM: prefixed, unless native or the hub's own key."""
-        if native or name.startswith("broker_") or (self.prefix and name.startswith(self.prefix)):
-            return name
-        return f"{self.prefix}{name}"
+        return _property_name(self.prefix, name, native)
 
     def close(self) -> None:
         """Give back all connections."""
@@ -59,3 +58,11 @@ class Hub:
         for destination in self.destinations.values():
             destination.close()
         self.store.close()
+
+
+@lru_cache(maxsize=4096)
+def _property_name(prefix: str, name: str, native: bool) -> str:
+    # Asked for every field of every contact.
+    if native or name.startswith(("broker_", prefix)):
+        return name
+    return f"{prefix}{name}"
