@@ -119,7 +119,7 @@ def contact_body(
     hub: Hub, row: Evaluated, others: Sequence[str], reasons: Reasons, now: int
 ) -> dict[str, str]:
     """All properties of a contact as canonical texts."""
-    kept = _hub_values(row, reasons, now)
+    kept = _hub_values(hub, row, reasons, now)
     body = {
         "broker_client_id": f"{row.brand}:{row.client_id}",
         "broker_other_ids": ", ".join(others),
@@ -144,13 +144,17 @@ def _value(f: Field, value: Any, zone: str, digits: int) -> str:
     return canonical(value, fact_type, f.type, zone, digits)
 
 
-def _hub_values(row: Evaluated, reasons: Reasons, now: int) -> Mapping[str, str]:
+def _hub_values(hub: Hub, row: Evaluated, reasons: Reasons, now: int) -> Mapping[str, str]:
+    brand = hub.brands[row.brand]
+    # A playbook in mode observe is computed only: the CRM does not hear of its state.
+    states = [s for s in row.states if brand.mode(s) != "observe"]
+    shown = sorted(states, key=lambda s: (len(s), s))
     action, due = reasons.next_action((row.brand, row.client_id))
     return {
         **_named(row),
         "profile.stage": row.stage,
         "profile.stage_since": str(since(row, now)),
-        "profile.states": ";".join(sorted(row.states)),
+        "profile.states": ";".join(shown),
         "tasks.next_action": action,
         "tasks.next_action_due": due,
     }

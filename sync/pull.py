@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +43,8 @@ def pull(hub: Hub, guard: Guard) -> Pulled:
         _register(hub, source, guard)
         try:
             _retry_set_aside(hub, source, done, guard)
-            for page in _pages(hub, source, guard):
+            pages = _pages(hub, source, guard)
+            for page in _ahead(pages) if _threads(hub, source) else pages:
                 _take(hub, source, page, done, guard)
         except BrokersyncError as error:
             done.failed[source.name] = error
@@ -72,6 +74,25 @@ def _pages(hub: Hub, source: Source[Any], guard: Guard) -> Iterable[Page]:
     if isinstance(source, RereadSource):
         return _rereads(hub, source, guard)
     raise ProtocolError(f"{source.name} can neither be listed nor re-read")
+
+
+def _threads(hub: Hub, source: Source[Any]) -> bool:
+    """Whether a page may be read while the last one is stored: reading must not need our database."""
+    return hub.in_flight > 1 and isinstance(source, ListSource)
+
+
+def _ahead(pages: Iterable[Page]) -> Iterator[Page]:
+    """The pages, each asked for while the one before is being stored; all in one other thread."""
+    reading = iter(pages)
+    with ThreadPoolExecutor(1, thread_name_prefix="pull") as pool:
+        try:
+            following = pool.submit(next, reading, None)
+            while (page := following.result()) is not None:
+                following = pool.submit(next, reading, None)
+                yield page
+        finally:
+            # What the source holds open is given back by the thread that opened it.
+            pool.submit(getattr(reading, "close", int)).result()
 
 
 def _rereads(hub: Hub, source: RereadSource[Any], guard: Guard) -> Iterable[Page]:

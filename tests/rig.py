@@ -42,7 +42,7 @@ from tests.clock import WorldClock
 from tests.fakes.hubspot import TOKEN, InProcessPool
 from tests.transport import FakeTransport
 
-MODES = {"CS3": "tasks", "CS5": "tasks", "CS8": "tasks", "*": "observe"}
+MODES = {"CS3": "tasks", "CS5": "tasks", "CS8": "tasks", "*": "fields"}
 
 
 @dataclass(slots=True)
