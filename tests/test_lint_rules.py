@@ -29,7 +29,7 @@ SQL_FROM_TEXT = {
     ("state/rules_due.py", "<module>"): "a whole number of ours",
     ("state/rules_sql.py", "_pick"): "a number of ours, beyond all others",
     ("state/staging.py", "fresh"): "DDL that SQLAlchemy compiled from a Table of ours",
-    ("state/staging.py", "fill"): "names of a Table of ours; the values are parameters",
+    ("state/staging.py", "append"): "names of a Table of ours; the values are parameters",
     ("state/store.py", "_sqlite_connect"): "PRAGMAs from a literal list beside it",
     ("state/migrations/versions/0001_spine.py", "_where"): "literals of the same file",
 }
