@@ -106,11 +106,20 @@ def _looked_up(destination: Destination, batch: Batch) -> list[Delivered]:
 def _known(batch: Batch, claim: Claim, record: CrmRecord | None) -> Delivered:
     if record is None:
         return Delivered(claim, claim.crm_id, dict(claim.acknowledged))
-    held = {name: record.properties.get(name, "") for name in claim.body if name != CONTACT}
+    held = {
+        name: _as_ours(batch.types.get(name, "string"), ours, record.properties.get(name, ""))
+        for name, ours in claim.body.items()
+        if name != CONTACT
+    }
     contact = claim.body.get(CONTACT, "")
     if contact and batch.contacts.get(contact) in record.associated:
         held[CONTACT] = contact
     return Delivered(claim, record.crm_id, held)
+
+
+def _as_ours(type_: str, ours: str, theirs: str) -> str:
+    """Our spelling of a value where the CRM's means the same (``500`` and ``500.00``)."""
+    return ours if same(type_, ours, theirs) else theirs
 
 
 def _difference(batch: Batch, row: Delivered) -> dict[str, str]:

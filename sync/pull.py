@@ -77,7 +77,7 @@ def _pages(hub: Hub, source: Source[Any], guard: Guard) -> Iterable[Page]:
 
 
 def _threads(hub: Hub, source: Source[Any]) -> bool:
-    """Whether a page may be read while the last one is stored: reading must not need our database."""
+    """Whether a page may be read while the last is stored: reading must not use our database."""
     return hub.in_flight > 1 and isinstance(source, ListSource)
 
 
