@@ -256,7 +256,7 @@ class Api:
     def _read(self, call: _Call, response: httpx.Response, deadline_ms: int) -> bytes:
         most = self._settings.max_bytes
         size = 0
-        chunks = []
+        chunks: list[bytes] = []
         for chunk in response.iter_bytes():
             size += len(chunk)
             if size > most:
