@@ -9,10 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Column, MetaData, Table, and_, case, func, literal, or_, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    MetaData,
+    Table,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
@@ -60,7 +74,7 @@ def take(
         fill(connection, stage, staged)
         raws = {row[:_KEY]: r.raw for row, r in zip(staged, rows, strict=True) if r.raw}
         journalled += _journal(connection, kind, raws, batch, received_at)
-        _CURRENT[kind](connection)
+        connection.execute(_current(kind, connection.dialect.name))
         _milestones(connection, rows)
         if kind is Kind.PROFILE:
             identity.relink(connection, batch, received_at)
@@ -166,6 +180,19 @@ def _journal(
     connection: Connection, kind: Kind, raws: Mapping[tuple[Any, ...], str], batch: int,
     received_at: int,
 ) -> int:  # fmt: skip
+    values = {"at": received_at, "in_batch": batch}
+    insert = _versions(kind, connection.dialect.name, bool(raws))
+    if not raws:
+        return count(connection, insert, values)
+    new = connection.execute(insert, values)
+    found = [(seq, raws.get(tuple(key), "")) for seq, *key in new]
+    append(connection, schema.journal_raw, [(seq, raw, received_at) for seq, raw in found if raw])
+    return len(found)
+
+
+@cache
+def _versions(kind: Kind, dialect: str, returning: bool) -> Any:
+    """Journal what the stage holds and the journal does not; gives back key and number if asked."""
     stage, current = _STAGES[kind], _target(kind)
     seen = and_(current.c.source == stage.c.source, current.c.external_id == stage.c.external_id)
     if kind is Kind.PROFILE:
@@ -180,22 +207,18 @@ def _journal(
         select(
             stage.c.source, literal(kind.value), stage.c.external_id, stage.c.version_at,
             stage.c.hash, stage.c.brand, stage.c.ref_kind, stage.c.ref_value, stage.c.deleted,
-            stage.c.payload, literal(received_at), literal(batch),
+            stage.c.payload, bindparam("at", type_=BigInteger),
+            bindparam("in_batch", type_=BigInteger),
         )
         .select_from(stage.outerjoin(current, seen))
         .where(or_(current.c.hash.is_(None), ~unchanged))
     )  # fmt: skip
     names = ["source", "kind", "external_id", "version_at", "hash", "brand", "ref_kind",
              "ref_value", "deleted", "payload", "received_at", "batch"]  # fmt: skip
-    insert = _insert(connection, schema.journal).from_select(names, source)
-    insert = insert.on_conflict_do_nothing()
-    if not raws:
-        return count(connection, insert)
+    insert = _insert(dialect, schema.journal).from_select(names, source).on_conflict_do_nothing()
     j = schema.journal.c
-    new = insert.returning(j.seq, j.source, j.external_id, j.version_at, j.hash)
-    found = [(seq, raws.get(tuple(key), "")) for seq, *key in connection.execute(new)]
-    append(connection, schema.journal_raw, [(seq, raw, received_at) for seq, raw in found if raw])
-    return len(found)
+    key = (j.seq, j.source, j.external_id, j.version_at, j.hash)
+    return insert.returning(*key) if returning else insert
 
 
 # --- current records ---------------------------------------------------------------------------
@@ -213,68 +236,52 @@ def _newest(stage: Table, *more: Column[Any]) -> sa.Subquery:
     return select(stage, rank.label("place")).subquery("newest")
 
 
-def _insert(connection: Connection, table: Table) -> Any:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)
+def _insert(dialect: str, table: Table) -> Any:
+    return (postgresql if dialect == "postgresql" else sqlite).insert(table)
 
 
 def _upsert(
-    connection: Connection, table: Table, key: list[str], names: list[str], source: sa.Select[Any]
-) -> None:
-    insert = _insert(connection, table).from_select(names, source)
+    dialect: str, table: Table, key: list[str], names: list[str], source: sa.Select[Any]
+) -> Any:
+    insert = _insert(dialect, table).from_select(names, source)
     excluded = insert.excluded
     new = tuple_(excluded.version_at, excluded.rank, excluded.hash)
     old = tuple_(table.c.version_at, table.c.rank, table.c.hash)
     # Equal content seen again later: only the version time moves on.
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=key,
-            set_={n: excluded[n] for n in names if n not in key},
-            where=new > old,
-        )
+    return insert.on_conflict_do_update(
+        index_elements=key, set_={n: excluded[n] for n in names if n not in key}, where=new > old
     )
 
 
-def _current_profiles(connection: Connection) -> None:
+@cache
+def _current(kind: Kind, dialect: str) -> Any:
+    """Bring the current records of a kind in line with the stage."""
+    if kind is Kind.PROFILE:
+        return _current_profiles(dialect)
+    table, link = schema.CURRENT[kind.value], schema.identity_link
+    names = [c.name for c in table.columns if c.name != "client_id"]
+    newest = _newest(_STAGES[kind])
+    named = and_(
+        link.c.brand == newest.c.brand,
+        link.c.kind == newest.c.ref_kind,
+        link.c.value == newest.c.ref_value,
+    )
+    source = (
+        select(*[newest.c[n] for n in names], func.coalesce(link.c.client_id, ""))
+        .select_from(newest.outerjoin(link, named))
+        .where(newest.c.place == 1)
+    )
+    return _upsert(dialect, table, ["source", "external_id"], [*names, "client_id"], source)
+
+
+def _current_profiles(dialect: str) -> Any:
     stage = _STAGES[Kind.PROFILE]
     newest = _newest(stage, stage.c.brand)
     names = [c.name for c in schema.client.columns if c.name != "client_id"]
     columns = [newest.c[n] for n in names]
     source = select(*columns, newest.c.external_id).where(newest.c.place == 1)
-    _upsert(connection, schema.client, ["brand", "external_id"], [*names, "client_id"], source)
+    return _upsert(dialect, schema.client, ["brand", "external_id"], [*names, "client_id"], source)
 
-
-def _current_of(kind: Kind) -> Callable[[Connection], None]:
-    table = schema.CURRENT[kind.value]
-    names = [c.name for c in table.columns if c.name != "client_id"]
-
-    def apply(connection: Connection) -> None:
-        newest, link = _newest(_STAGES[kind]), schema.identity_link
-        source = (
-            select(*[newest.c[n] for n in names], func.coalesce(link.c.client_id, ""))
-            .select_from(
-                newest.outerjoin(
-                    link,
-                    and_(
-                        link.c.brand == newest.c.brand,
-                        link.c.kind == newest.c.ref_kind,
-                        link.c.value == newest.c.ref_value,
-                    ),
-                )
-            )
-            .where(newest.c.place == 1)
-        )
-        _upsert(connection, table, ["source", "external_id"], [*names, "client_id"], source)
-
-    return apply
-
-
-_CURRENT: dict[Kind, Callable[[Connection], None]] = {
-    Kind.PROFILE: _current_profiles,
-    Kind.KYC_CASE: _current_of(Kind.KYC_CASE),
-    Kind.PAYMENT: _current_of(Kind.PAYMENT),
-    Kind.MOVEMENT: _current_of(Kind.MOVEMENT),
-}
 
 # --- milestones and touched clients -------------------------------------------------------------
 
@@ -294,17 +301,20 @@ def _milestones(connection: Connection, records: Sequence[Record]) -> None:
                 yield (r.source, r.kind.value, _milestone_id(r), m.attempt, status, m.at)
 
     fill(connection, _stage_milestone, rows())
+    connection.execute(_earliest(connection.dialect.name))
+
+
+@cache
+def _earliest(dialect: str) -> Any:
     stage, table = _stage_milestone, schema.milestone
     key = ["source", "kind", "external_id", "attempt", "status"]
     columns = [stage.c[n] for n in key]
     source = select(*columns, func.min(stage.c.first_at)).group_by(*columns)
-    insert = _insert(connection, table).from_select([*key, "first_at"], source.where(sa.true()))
-    connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=key,
-            set_={"first_at": insert.excluded.first_at},
-            where=insert.excluded.first_at < table.c.first_at,
-        )
+    insert = _insert(dialect, table).from_select([*key, "first_at"], source.where(sa.true()))
+    return insert.on_conflict_do_update(
+        index_elements=key,
+        set_={"first_at": insert.excluded.first_at},
+        where=insert.excluded.first_at < table.c.first_at,
     )
 
 
@@ -316,6 +326,12 @@ def _milestone_id(record: Record) -> str:
 
 
 def _touch(connection: Connection, kind: Kind, batch: int) -> int:
+    return count(connection, _clients(kind, connection.dialect.name), {"in_batch": batch})
+
+
+@cache
+def _clients(kind: Kind, dialect: str) -> Any:
+    """Touch the clients of what a batch journalled."""
     journal, link = schema.journal, schema.identity_link
     linked = case((journal.c.ref_kind == "client_id", journal.c.ref_value), else_="")
     client_id = func.coalesce(link.c.client_id, linked if kind is Kind.PROFILE else "")
@@ -331,15 +347,17 @@ def _touch(connection: Connection, kind: Kind, batch: int) -> int:
                 ),
             )
         )
-        .where(journal.c.batch == batch, journal.c.kind == kind.value, client_id != "")
+        .where(journal.c.batch == bindparam("in_batch"), journal.c.kind == kind.value,
+               client_id != "")
         .distinct()
-    )
-    insert = _insert(connection, schema.touched).from_select(["brand", "client_id"], source)
-    return count(connection, insert.on_conflict_do_nothing())
+    )  # fmt: skip
+    insert = _insert(dialect, schema.touched).from_select(["brand", "client_id"], source)
+    return insert.on_conflict_do_nothing()
 
 
 def touch_all(connection: Connection) -> None:
     """Every client is to be computed again (the rule set changed, say)."""
     rows = select(schema.client.c.brand, schema.client.c.external_id).where(sa.true())
-    insert = _insert(connection, schema.touched).from_select(["brand", "client_id"], rows)
+    dialect = connection.dialect.name
+    insert = _insert(dialect, schema.touched).from_select(["brand", "client_id"], rows)
     connection.execute(insert.on_conflict_do_nothing())

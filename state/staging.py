@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -44,7 +44,9 @@ def _ddl(table: Table, dialect: Dialect) -> str:
     return str(sa.schema.CreateTable(table, if_not_exists=True).compile(dialect=dialect))
 
 
-def count(connection: Connection, statement: Any) -> int:
+def count(
+    connection: Connection, statement: Any, values: Mapping[str, Any] | None = None
+) -> int:
     """Run an INSERT and say how many rows it made (the drivers forget it otherwise)."""
-    done = connection.execute(statement, execution_options={"preserve_rowcount": True})
+    done = connection.execute(statement, values, execution_options={"preserve_rowcount": True})
     return int(done.rowcount)
