@@ -1,3 +1,3 @@
-"""Benchmarks: the numbers of DESIGN §10, measured on the real code. Run ``python -m benchmarks``."""
+"""Benchmarks: the numbers of DESIGN §10, measured on the real code."""
 
 from __future__ import annotations

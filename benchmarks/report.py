@@ -76,18 +76,20 @@ def write(rows: Sequence[Row]) -> None:
     RESULTS.write_text(text + "\n", "utf-8")
 
 
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "not run"
+    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
 def table(rows: Sequence[Row]) -> str:
     """The rows for a reader."""
     cells = [("what", "value", "unit", "hold", "", "")]
     verdicts: dict[Any, str] = {True: "ok", False: "MISSED", None: ""}
-    for r in rows:
-        shown = "not run" if r.value is None else f"{r.value:,.4g}" if r.value < 1e4 else f"{r.value:,.0f}"
-        cells.append((r.name, shown, r.unit, r.hold or "", verdicts[r.ok], r.note))
+    cells += [(r.name, _shown(r.value), r.unit, r.hold or "", verdicts[r.ok], r.note) for r in rows]
     widths = [max(len(c[n]) for c in cells) for n in range(5)]
     lines = []
     for name, value, unit, *rest in cells:
         left = f"{name:<{widths[0]}}  {value:>{widths[1]}}  {unit:<{widths[2]}}"
-        lines.append(
-            f"{left}  {rest[0]:<{widths[3]}}  {rest[1]:<{widths[4]}}  {rest[2]}".rstrip()
-        )
+        lines.append(f"{left}  {rest[0]:<{widths[3]}}  {rest[1]:<{widths[4]}}  {rest[2]}".rstrip())
     return "\n".join(lines)

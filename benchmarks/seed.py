@@ -146,9 +146,7 @@ def _rng(i: int, part: int) -> Random:
     return Random((SEED + i) * 4 + part)
 
 
-def _payment(
-    rng: Random, i: int, n: int, at: int, base: str, merchant: int
-) -> dict[str, Any]:
+def _payment(rng: Random, i: int, n: int, at: int, base: str, merchant: int) -> dict[str, Any]:
     number = i * 10_000 + n + 1
     withdrawal = n > 1 and rng.random() < 0.12
     status, state = rng.choice(_STATUSES)
@@ -182,5 +180,3 @@ def _payment(
 
 def _stamp(ms: int) -> str:
     return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
