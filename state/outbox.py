@@ -330,8 +330,8 @@ def release(connection: Connection, destination: str, obj: str, keys: Sequence[s
     if not keys:
         return
     values = {"dest": destination, "obj": obj, "keys": list(keys)}
-    connection.execute(_FINISH, values)
-    connection.execute(_AGAIN, values)
+    if connection.execute(_FINISH, values).rowcount < len(keys):
+        connection.execute(_AGAIN, values)
 
 
 _acknowledged = (
