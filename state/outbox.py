@@ -178,6 +178,9 @@ def sweep(connection: Connection, destination: str, now: int) -> int:
         .where(_o.c.destination == destination, _o.c.status == IN_FLIGHT)
         .values(status=PENDING, next_try_at=0)
     ).rowcount
+    stands = select(_o.c.key).where(
+        _o.c.destination == _d.c.destination, _o.c.object == _d.c.object, _o.c.key == _d.c.key
+    )
     rows = (
         select(_d.c.destination, _d.c.object, _d.c.key, _d.c.priority, sa.literal(PENDING),
                sa.literal(now), sa.literal(0))
@@ -186,7 +189,7 @@ def sweep(connection: Connection, destination: str, now: int) -> int:
                                   _s.c.object == _d.c.object, _s.c.key == _d.c.key))
         )
         .where(_d.c.destination == destination,
-               or_(_s.c.hash.is_(None), _s.c.hash != _d.c.hash))
+               or_(_s.c.hash.is_(None), _s.c.hash != _d.c.hash), ~sa.exists(stands))
     )  # fmt: skip
     names = ["destination", "object", "key", "priority", "status", "created_at", "next_try_at"]
     statement = insert(connection, _o).from_select(names, rows)
