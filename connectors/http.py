@@ -265,7 +265,7 @@ class Api:
                     " ask for smaller pages or raise max_bytes"
                 )
             # The transport times each read; a vendor that drips bytes is caught here.
-            if chunks and self._clock.now_ms() > deadline_ms:
+            if self._clock.now_ms() > deadline_ms:
                 raise self._too_slow(call)
             chunks.append(chunk)
         return b"".join(chunks)
