@@ -44,9 +44,7 @@ def _ddl(table: Table, dialect: Dialect) -> str:
     return str(sa.schema.CreateTable(table, if_not_exists=True).compile(dialect=dialect))
 
 
-def count(
-    connection: Connection, statement: Any, values: Mapping[str, Any] | None = None
-) -> int:
+def count(connection: Connection, statement: Any, values: Mapping[str, Any] | None = None) -> int:
     """Run an INSERT and say how many rows it made (the drivers forget it otherwise)."""
     done = connection.execute(statement, values, execution_options={"preserve_rowcount": True})
     return int(done.rowcount)
