@@ -17,8 +17,13 @@ CURRENCIES = st.sampled_from(["USD", "EUR", "JPY", "KRW", "KWD", "BHD", "TND", "
 
 @pytest.mark.parametrize(
     ("text", "currency", "minor"),
-    [("12.00", "EUR", 1200), ("10000", "JPY", 10000), ("50.000", "KWD", 50000), ("-0.5", "USD", -50),
-     ("12.300", "EUR", 1230)],
+    [
+        ("12.00", "EUR", 1200),
+        ("10000", "JPY", 10000),
+        ("50.000", "KWD", 50000),
+        ("-0.5", "USD", -50),
+        ("12.300", "EUR", 1230),
+    ],
 )  # fmt: skip
 def test_read(text: str, currency: str, minor: int) -> None:
     assert Money.parse(text, currency) == Money(minor, currency)
