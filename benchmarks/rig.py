@@ -37,15 +37,17 @@ NOBODY = "http://127.0.0.1:1"
 
 
 class Clock:
-    """Starts on the day of the seed and runs in real time."""
+    """Stands at an instant of the seed's day, so that time alone changes nobody; or runs."""
 
-    def __init__(self) -> None:
-        self._start = time.monotonic()
+    def __init__(self, *, runs: bool = False) -> None:
+        self._began = time.monotonic()
+        self._runs = runs
         self.ahead_ms = 0
 
     def now_ms(self) -> int:
         """See :class:`connectors.clock.Clock`."""
-        return NOW_MS + self.ahead_ms + round((time.monotonic() - self._start) * 1000)
+        passed = round((time.monotonic() - self._began) * 1000) if self._runs else 0
+        return NOW_MS + self.ahead_ms + passed
 
     def sleep(self, seconds: float) -> None:
         """See :class:`connectors.clock.Clock`."""
@@ -148,12 +150,14 @@ def hub(database: str, clock: Clock, found: list[Any], url: str = NOBODY, **crm:
     zones = {n: b[0] for n, b in BRANDS.items()}
     crm.setdefault("requests_per_10s", _FASTEST)
     settings = HubSpotSettings(access_token=TOKEN, base_url=url, **crm)  # type: ignore[arg-type]
+    # Limits, latency and pacing are real.
+    context = Context("hubspot", zones, Clock(runs=True))
     return Hub(
         store=store,
         clock=clock,
         brands={n: _policy(n) for n in BRANDS},
         sources=found,
-        destinations={"hubspot": HubSpotDestination(settings, Context("hubspot", zones, clock))},
+        destinations={"hubspot": HubSpotDestination(settings, context)},
         rules={
             n: load(data, ["registry", "kyc", "psp"], exponent(b[1])) for n, b in BRANDS.items()
         },
