@@ -49,12 +49,20 @@ def _check(example: Example, expectation: dict[str, Any], one: Rig, hub: Hub) ->
     key = example.clients[0].key
     client_id = example.clients[0].id
     with hub.store.reading() as connection:
-        profile = connection.execute(
-            sa.select(schema.profile).where(schema.profile.c.client_id == client_id)
-        ).mappings().one()
-        episodes = connection.execute(
-            sa.select(schema.episode).where(schema.episode.c.client_id == client_id)
-        ).mappings().all()
+        profile = (
+            connection.execute(
+                sa.select(schema.profile).where(schema.profile.c.client_id == client_id)
+            )
+            .mappings()
+            .one()
+        )
+        episodes = (
+            connection.execute(
+                sa.select(schema.episode).where(schema.episode.c.client_id == client_id)
+            )
+            .mappings()
+            .all()
+        )
     if "stage" in expectation:
         assert profile["stage"] == expectation["stage"]
     if "since" in expectation:
