@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,7 @@ class Whole:
     def push(self) -> list[Measured]:
         """Every contact differs in ten fields; the portal is limited and slow."""
         changed = self._change_all()
+        time.sleep(WINDOW_S)  # the calls of the set-up leave the portal's window
         self.crm.limit(LIMIT, LATENCY_S)
         self.hub = hub = self._hub(requests_per_10s=LIMIT)
         hub.schema_checked["hubspot"] = True

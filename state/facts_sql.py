@@ -191,8 +191,8 @@ def _kyc() -> sa.Subquery:
     ).subquery("kyc")
 
 
-def _payments() -> sa.Subquery:
-    """Payments with the first time each reached the status it is in."""
+def _payments(direction: str) -> sa.Subquery:
+    """Payments of one direction, with the first time each reached the status it is in."""
     p, m = schema.payment, schema.milestone
     reached = and_(
         m.c.source == p.c.source, m.c.kind == "payment", m.c.external_id == p.c.external_id,
@@ -204,7 +204,7 @@ def _payments() -> sa.Subquery:
             func.coalesce(m.c.first_at, p.c.status_at).label("status_at"),
         )
         .select_from(_mine.join(p, _same(_mine, p)).outerjoin(m, reached))
-        .where(p.c.deleted == 0)
+        .where(p.c.deleted == 0, p.c.direction == direction)
         .subquery("payments")
     )
 
@@ -275,7 +275,7 @@ def _taken_per_payment() -> sa.Subquery:
 
 
 def _deposit() -> sa.Subquery:
-    p, back = _payments(), _taken_per_payment()
+    p, back = _payments("deposit"), _taken_per_payment()
     opens = p.c.status.in_(_ABANDONABLE)
     abandons_at = p.c.opened_at + ABANDONED_AFTER_MS
     horizon = bindparam("psp_horizon", type_=BigInteger)
@@ -301,7 +301,6 @@ def _deposit() -> sa.Subquery:
             p.outerjoin(back, and_(back.c.source == p.c.source,
                                    back.c.payment_id == p.c.external_id))
         )
-        .where(p.c.direction == "deposit")
         .subquery("deposits")
     )  # fmt: skip
     return _ranked_deposits(rows)
@@ -337,11 +336,11 @@ def _place(at: Any, external_id: Any) -> Any:
 
 
 def _withdrawal() -> sa.Subquery:
-    p = _payments()
+    p = _payments("withdrawal")
     place = func.row_number().over(
         partition_by=[p.c.brand, p.c.client_id], order_by=[p.c.opened_at, p.c.external_id]
     )
-    rows = select(p, place.label("place")).where(p.c.direction == "withdrawal").subquery("requests")
+    rows = select(p, place.label("place")).subquery("requests")
     settled = rows.c.status.in_(_SETTLED)
     return select(
         rows,
@@ -353,5 +352,10 @@ def _withdrawal() -> sa.Subquery:
 
 
 def _fees() -> sa.Subquery:
-    p = _payments()
-    return select(p.c.brand, p.c.client_id, p.c.fee_base_minor.label("base_minor")).subquery("fee")
+    p = schema.payment
+    return (
+        select(p.c.brand, p.c.client_id, p.c.fee_base_minor.label("base_minor"))
+        .select_from(_mine.join(p, _same(_mine, p)))
+        .where(p.c.deleted == 0)
+        .subquery("fee")
+    )
