@@ -180,8 +180,6 @@ def test_it_ends_when_told(way: str) -> None:
 
 def test_a_day_outside_the_story_is_refused() -> None:
     command = [sys.executable, "-m", "simulator", "--days", "3", "--day", "4"]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "not within the 3 days" in done.stderr
