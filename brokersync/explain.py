@@ -39,13 +39,18 @@ def _one(connection: Connection, text: str) -> Key:
     keys = explain.find(connection, text)
     if not keys:
         raise ConfigError(
-            f"no client {text!r}: give brand:client_id, a client id or an e-mail address; "
+            f"no client {_named(text)}: give brand:client_id, a client id or an e-mail address; "
             "`brokersync status` says whether the registry was read"
         )
     if len(keys) > 1:
         several = ", ".join(f"{b}:{c}" for b, c in keys[:10])
-        raise ConfigError(f"{text!r} means several clients: {several}; give one of these")
+        raise ConfigError(f"{_named(text)} means several clients: {several}; give one of these")
     return keys[0]
+
+
+def _named(text: str) -> str:
+    """What was asked for; an address is not repeated, as errors end up in logs."""
+    return "with that e-mail address" if "@" in text else repr(text)
 
 
 def _explained(hub: Hub, connection: Connection, brand: str, client_id: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 from mapping.calendars import Term
 from mapping.errors import ConfigError
 from mapping.facts import FACTS
-from mapping.rules import Expr, Fact, FactType, RuleError, Scope, condition, instant, value
+from mapping.rules import Expr, FactType, RuleError, Scope, condition, instant, value
 
 VERSION = 1  # of the file's form, not of its content
 TEAMS = (
@@ -431,8 +431,3 @@ class _Loader:
 def _near(name: str, names: Iterable[str]) -> str:
     close = get_close_matches(name, sorted(names), n=1)
     return f". Did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(names)[:40])}"
-
-
-def fact_of(name: str) -> Fact:
-    """The declaration of a fact (``KeyError`` if there is none)."""
-    return FACTS[name]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,8 +127,3 @@ def count_tasks(connection: Connection) -> list[tuple[str, str, int, int]]:
 
 def _row(e: Episode) -> dict[str, Any]:
     return {n: getattr(e, n) for n in Episode.__dataclass_fields__}
-
-
-def keys_of(episodes: Iterable[Episode]) -> list[str]:
-    """Their keys."""
-    return [e.key for e in episodes]

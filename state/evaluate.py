@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, and_, bindparam, case, func, select
+from sqlalchemy import BigInteger, and_, bindparam, case, select
 from sqlalchemy.engine import Connection
 
 from mapping.rules import Expr
 from mapping.ruleset import RuleSet
 from state import schema
-from state.facts_sql import NEVER, work
+from state.facts_sql import work
 from state.rules_due import earliest_due, first_match
 from state.rules_sql import RuleCompiler
 
@@ -176,10 +176,3 @@ def _expressions(rules: RuleSet) -> Iterator[Expr]:
     for f in rules.fields:
         if f.expr is not None:
             yield f.expr
-
-
-def next_due(connection: Connection) -> int:
-    """The next moment at which time alone changes some client (ms; NEVER if none)."""
-    profile = connection.scalar(select(func.min(_p.c.due_at)))
-    facts = connection.scalar(select(func.min(_f.c.facts_due_at)))
-    return min(profile or NEVER, facts or NEVER)

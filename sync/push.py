@@ -20,7 +20,6 @@ from sync.hub import Hub
 Guard = Callable[[Connection], None]
 ORDER = ((CrmObject.CONTACT, True), (CrmObject.TASK, False), (CrmObject.CONTACT, False))
 """What is delivered first: (object, only what waiting tasks need)."""
-_HOUR_MS = 3_600_000
 
 
 @dataclass(slots=True)
