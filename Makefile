@@ -7,6 +7,8 @@ STAMP := .venv/.brokersync-ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 export PYTHONNOUSERSITE := 1
+# Setup compiles nothing: what is used is compiled by its first use, and has to be kept then.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test test-all bench demo build docs clean
@@ -41,6 +43,7 @@ build: setup ## the wheel, into dist/
 
 docs: setup ## write the generated tables of docs/ anew
 	@$(BIN)/python -m docs.generate
+	@$(BIN)/python -m tests.errors.page
 
 clean: ## remove .venv, dist and caches
 	@rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 from benchmarks import rig
 from benchmarks.report import Measured
 from benchmarks.seed import BRANDS, Broker
-from state import facts_sql, projection, schema
+from state import fact_views, facts_sql, projection, schema
+from state.fact_calendar import Figures
 from sync.cycle import anyone
 from sync.hub import Hub
 from sync.pull import pull
@@ -56,13 +57,15 @@ def _measure(hub: Hub, broker: Broker, ids: list[int]) -> tuple[int, float]:
     spent = []
     with hub.store.transaction("bench.facts") as connection:
         _work(connection, broker, ids[:1])
-        facts_sql.compute(connection, "alpha", now)  # builds and compiles the statement
+        facts_sql.compute(
+            connection, "alpha", now, Figures(trading=False)
+        )  # builds and compiles the statement
         _work(connection, broker, ids)
         rows = _rows(connection)
         for _ in range(REPEATS):
             with rig.spending() as this:
                 for brand in BRANDS:
-                    facts_sql.compute(connection, brand, now)
+                    facts_sql.compute(connection, brand, now, Figures(trading=False))
             spent.append(this.cpu_s)
     return rows, median(spent)
 
@@ -78,7 +81,7 @@ def _work(connection: Connection, broker: Broker, ids: list[int]) -> None:
 
 
 def _rows(connection: Connection) -> int:
-    work = facts_sql.work
+    work = fact_views.work
     total = 0
     for table in _READ:
         client = table.c.external_id if table is schema.client else table.c.client_id

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from benchmarks import rig
 from benchmarks.report import Measured
 from benchmarks.seed import Broker
+from connectors.http import decoded
 from mapping.records import Record
 from state import schema
 from sync.cycle import anyone
@@ -62,7 +63,7 @@ def _measured(engine: str, database: str, contacts: int) -> Iterator[Measured]:
 
     def batches() -> Iterator[list[Record]]:
         for text in pages:
-            yield [connector.parse(row) for row in json.loads(text)]
+            yield [connector.parse(row) for row in decoded(text)]
 
     payments.batches = batches
     hub.sources = [payments]

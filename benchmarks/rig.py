@@ -68,6 +68,11 @@ class Seeded(ListSource[ConnectorSettings]):
         self.manifest = Manifest(family, family, family, (), "", multi_brand=True)  # type: ignore[misc]
         self.batches = batches
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """See :class:`connectors.base.Source`."""
+        return (self.manifest.family,)
+
     def check(self) -> None:
         """See :class:`connectors.base.Source`."""
 

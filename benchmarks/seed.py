@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from mapping.records import KycCase, KycStatus, Profile, ReasonCategory, Record, Ref
+from mapping.payloads import KycCase, Profile
+from mapping.records import Record, Ref
+from mapping.words import KycStatus, ReasonCategory
 
 SEED = 20_260_301
 NOW_MS = 1_772_323_200_000  # 2026-03-01T00:00:00Z: the day the hub is installed

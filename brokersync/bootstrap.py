@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,32 @@ from connectors.clock import Clock, SystemClock
 from connectors.destination import Destination
 from mapping.calendars import Calendar
 from mapping.errors import ConfigError
+from mapping.fields import Naming
+from mapping.market import Market
 from mapping.money import Rates, exponent
 from mapping.policy import BrandPolicy, Scope, Team
-from mapping.ruleset import Problem, RuleSet, RuleSetError
+from mapping.problems import Problem, RuleSetError, near
+from mapping.ruleset import RuleSet
 from mapping.ruleset import load as load_rules
 from state.store import Store
 from sync.hub import Hub
+from sync.schedule import Schedule
 
 # Where each connector lives; imported only when a configuration names it.
 SOURCES = {
     "registry": ("connectors.registry.source", "RegistrySource"),
     "sumsub": ("connectors.sumsub.source", "SumsubSource"),
     "paymentiq": ("connectors.paymentiq.source", "PaymentIqSource"),
+    "mt5_sql": ("connectors.mt5_sql.source", "Mt5SqlSource"),
+    "cellxpert": ("connectors.cellxpert.source", "CellxpertSource"),
+    "zendesk": ("connectors.zendesk.source", "ZendeskSource"),
 }
+# How often `run` reads a source, in seconds, by family. A failed deposit is worth a task within
+# minutes; a client table is small, and Sumsub is asked client by client; an affiliate system has
+# no cursor, and its windows are read whole.
+EVERY_S = {
+    "psp": 60, "registry": 300, "kyc": 300, "trading": 300, "helpdesk": 300, "affiliate": 3600,
+}  # fmt: skip
 DESTINATIONS = {"hubspot": ("connectors.hubspot", "HubSpotDestination")}
 
 
@@ -80,7 +93,7 @@ def build(
     return Hub(
         store=store,
         clock=clock,
-        brands={n: _policy(settings, n) for n in sorted(settings.brands)},
+        brands=policies(found),
         sources=sources,
         destinations=destinations,
         rules=checked,
@@ -89,6 +102,7 @@ def build(
         rules_source=rules_file(found).name,
         in_flight=settings.in_flight,
         retention_days=settings.retention_days,
+        schedules={n: _source(found, n)[3] for n in settings.connections},
     )
 
 
@@ -168,13 +182,35 @@ def _brands(raw: dict[str, Any], found: Configuration, path: str, multi: bool) -
 
 def _source(
     found: Configuration, name: str
-) -> tuple[type[Source[Any]], ConnectorSettings, dict[str, str]]:
-    """A connection's class, its checked settings, and its brands with their zones."""
+) -> tuple[type[Source[Any]], ConnectorSettings, dict[str, str], Schedule]:
+    """A connection's class, its checked settings, its brands with their zones, its schedule."""
     path, values = f"connections.{name}", dict(found.settings.connections[name])
     where = f"{found.file.where(path)}: {path}"
     class_ = _class(SOURCES, "source", values.pop("type", None), where)
     brands = _brands(values, found, path, class_.manifest.multi_brand)
-    return class_, _checked(class_.settings_type, values, found, path), brands
+    schedule = _schedule(values, found, path, class_.manifest.family, set(brands.values()))
+    return class_, _checked(class_.settings_type, values, found, path), brands, schedule
+
+
+def _schedule(
+    raw: dict[str, Any], found: Configuration, path: str, family: str, zones: set[str]
+) -> Schedule:
+    """When a connection is read; takes the keys out of ``raw``."""
+    known = tuple(config.ScheduleSettings.model_fields)
+    given = {name: raw.pop(name) for name in known if name in raw}
+    try:
+        checked = config.ScheduleSettings.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError("\n".join(problems(error, found.file, path, known))) from None
+    if not checked.cron:
+        return Schedule(every_s=checked.every or EVERY_S.get(family, EVERY_S["registry"]))
+    schedule = Schedule(cron=checked.cron, zone=zones.pop() if len(zones) == 1 else "UTC")
+    try:
+        schedule.trigger(0)
+    except ValueError as error:
+        where = f"{path}.cron"
+        raise ConfigError(f"{found.file.where(where)}: {where}: {error}") from None
+    return schedule
 
 
 def _destination(
@@ -191,8 +227,8 @@ def _destination(
 def _sources(found: Configuration, clock: Clock, boundary: Boundary) -> list[Source[Any]]:
     built: list[Source[Any]] = []
     for name in found.settings.connections:
-        class_, settings, brands = _source(found, name)
-        context = Context(name, brands, clock, boundary)
+        class_, settings, brands, _ = _source(found, name)
+        context = Context(name, brands, clock, boundary, found.folder)
         built.append(_made(class_, settings, context, found, f"connections.{name}"))
     # Clients first, so that what refers to them finds them.
     order = {"registry": 0}
@@ -203,9 +239,53 @@ def _destinations(found: Configuration, clock: Clock, boundary: Boundary) -> dic
     built: dict[str, Destination] = {}
     for name in found.settings.destinations:
         class_, settings, brands = _destination(found, name)
-        context = Context(name, brands, clock, boundary)
+        context = Context(name, brands, clock, boundary, found.folder)
         built[name] = _made(class_, settings, context, found, f"destinations.{name}")
     return built
+
+
+def source_names(found: Configuration) -> list[str]:
+    """The connections, client registries first: others ask about the clients."""
+    families = {n: _source(found, n)[0].manifest.family for n in found.settings.connections}
+    return sorted(families, key=lambda n: (families[n] != "registry", n))
+
+
+def source(found: Configuration, name: str, clock: Clock) -> Source[Any]:
+    """One connection's source, by itself.
+
+    Raises:
+        ConfigError: it refuses its settings.
+    """
+    class_, settings, brands, _ = _source(found, name)
+    context = Context(name, brands, clock, folder=found.folder)
+    built: Source[Any] = _made(class_, settings, context, found, f"connections.{name}")
+    return built
+
+
+def destination(found: Configuration, name: str, clock: Clock) -> Destination:
+    """One CRM, by itself.
+
+    Raises:
+        ConfigError: it refuses its settings.
+    """
+    class_, settings, brands = _destination(found, name)
+    context = Context(name, brands, clock, folder=found.folder)
+    built: Destination = _made(class_, settings, context, found, f"destinations.{name}")
+    return built
+
+
+def store(found: Configuration) -> Store:
+    """The hub's database, migrated.
+
+    Raises:
+        ConfigError, RetryableError: see :class:`state.store.Store`.
+    """
+    return _store(found, no_boundary)
+
+
+def policies(found: Configuration) -> dict[str, BrandPolicy]:
+    """What each brand allows."""
+    return {n: _policy(found.settings, n) for n in sorted(found.settings.brands)}
 
 
 def _made(class_: Any, settings: object, context: Context, found: Configuration, path: str) -> Any:
@@ -218,11 +298,11 @@ def _made(class_: Any, settings: object, context: Context, found: Configuration,
 
 def families(found: Configuration, brand: str) -> set[str]:
     """Source families connected for a brand."""
-    connected = set()
+    connected: set[str] = set()
     for name in found.settings.connections:
-        class_, _, brands = _source(found, name)
+        class_, settings, brands, _ = _source(found, name)
         if brand in brands:
-            connected.add(class_.manifest.family)
+            connected.update(class_.families_of(settings))
     return connected
 
 
@@ -242,18 +322,20 @@ def rules(found: Configuration) -> dict[str, RuleSet]:
         ConfigError: every problem, with file and line.
     """
     file = rules_file(found)
+    naming = Naming(found.settings.property_prefix, dict(found.settings.property_clashes))
     built: dict[str, RuleSet] = {}
     lines: dict[str, None] = {}  # several brands share most mistakes: each is said once
     for name, brand in sorted(found.settings.brands.items()):
         try:
             built[name] = load_rules(
-                file.data, families(found, name), exponent(brand.base_currency)
+                file.data, families(found, name), exponent(brand.base_currency), naming, file.where
             )
         except RuleSetError as error:
             lines |= dict.fromkeys(_placed(problem, file) for problem in error.problems)
     if not lines:
         for name, brand in found.settings.brands.items():
             lines |= dict.fromkeys(_unknown_playbooks(found, name, brand, built[name]))
+        lines |= dict.fromkeys(_unknown_clashes(found, naming, file))
     if lines:
         raise ConfigError("\n".join(lines))
     return built
@@ -266,7 +348,26 @@ def _placed(problem: Problem, file: yaml_file.YamlFile) -> str:
         # The rule counts its own lines; a folded text has one, whatever the file shows.
         return str(problem.rule.with_origin(file.name, line - problem.rule.line + 1))
     where = f"{file.name}, line {line}" if problem.text else file.where(problem.path)
-    return f"{where}: {problem.path}: {problem.message}"
+    other = f"; the other one: {file.where(problem.also)}" if problem.also else ""
+    return f"{where}: {problem.path}: {problem.message}{other}"
+
+
+def _unknown_clashes(
+    found: Configuration, naming: Naming, file: yaml_file.YamlFile
+) -> Iterator[str]:  # fmt: skip
+    """Decisions on properties that no row writes (a row that is off may have one)."""
+    ours = {
+        naming.name(str(row["property"]))
+        for row in file.data["fields"]
+        if not (row.get("native") or row.get("existing"))
+    }
+    for name in naming.clashes:
+        if name not in ours:
+            path = f"property_clashes.{name}"
+            yield (
+                f"{place(found.file, path)}: {path}: the rule set has no field of this name (with "
+                f"its prefix) that the hub creates{near(name, ours)}"
+            )
 
 
 def _unknown_playbooks(
@@ -300,6 +401,8 @@ def _policy(settings: config.Settings, name: str) -> BrandPolicy:
         teams=teams,
         entity=brand.entity,
         scope=Scope(frozenset(brand.scope.countries), frozenset(brand.scope.teams)),
+        market=Market(always=brand.market == "always"),
+        high_value=brand.high_value,
     )
 
 

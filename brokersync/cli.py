@@ -15,17 +15,42 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from brokersync import bootstrap, demo, explain, reports, rules_check, world
+from brokersync import (
+    bootstrap,
+    crm_fields,
+    decide,
+    demo,
+    doctor,
+    explain,
+    health,
+    init,
+    links,
+    reports,
+    rules_check,
+    unattended,
+    world,
+)
 from brokersync.output import Output
 from brokersync.progress import shown
+from connectors.clock import SystemClock
+from connectors.destination import CrmObject
 from mapping.errors import BrokersyncError, ConfigError
-from sync.crm_schema import plan_schema, wanted
-from sync.cycle import pull_once, sync_once
+from mapping.policy import Backlog
+from sync import backlog as backlogs
+from sync.check import Level
+from sync.cycle import pull_once
 from sync.hub import Hub
 from sync.plan import plan as plan_writes
 
 OK, SET_ASIDE, USAGE, STOPPED = 0, 1, 2, 3
-_STATUS = {"ok": OK, "set_aside": SET_ASIDE, "refused": USAGE, "stopped": STOPPED}
+_STATUS = {
+    "ok": OK,
+    "set_aside": SET_ASIDE,
+    "refused": USAGE,
+    "stopped": STOPPED,
+    "interrupted": STOPPED,
+}
+_INTERRUPTED = "Interrupted; nothing is lost: the next sync goes on where this one stood."
 
 app = typer.Typer(
     name="brokersync",
@@ -44,6 +69,19 @@ rules = typer.Typer(help="The rule set.", no_args_is_help=True)
 app.add_typer(crm, name="crm")
 app.add_typer(rules, name="rules")
 
+BacklogOf = Annotated[
+    str,
+    typer.Option(
+        "--backlog",
+        metavar="PLAYBOOK",
+        help="Also open tasks for reasons of this playbook from before go-live or from an outage.",
+    ),
+]
+BacklogMost = Annotated[
+    int,
+    typer.Option("--max", min=1, max=100_000, help="How many of each brand, most valuable first."),
+]
+BacklogBrand = Annotated[str, typer.Option("--brand", help="Only of this brand.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 ConfigPath = Annotated[
     Path,
@@ -53,8 +91,13 @@ _CONFIG = Path("brokersync.yaml")
 
 
 @contextmanager
-def _hub(config: Path, *, connect: bool = True) -> Iterator[Hub]:
-    hub = bootstrap.build(bootstrap.configuration(config), connect=connect)
+def _hub(
+    config: Path, *, connect: bool = True, attended: unattended.Attended | None = None
+) -> Iterator[Hub]:
+    clock = attended.clock if attended else None
+    hub = bootstrap.build(bootstrap.configuration(config), clock, connect=connect)
+    if attended:
+        hub.stop = attended.stop
     try:
         yield hub
     finally:
@@ -101,43 +144,85 @@ def simulate(context: typer.Context) -> None:
     raise typer.Exit(USAGE if code == USAGE else OK)
 
 
+@app.command("init")
+def init_command(
+    folder: Annotated[Path, typer.Argument(help="Where to; here if not given.")] = Path(),
+    crm_: Annotated[str, typer.Option("--crm", help="The CRM: hubspot.")] = "hubspot",
+    sources: Annotated[
+        str, typer.Option(help="What you have, of registry, sumsub and paymentiq.")
+    ] = ",".join(init.SOURCES),
+    brand: Annotated[str, typer.Option(help="Your brand, in a word; part of CRM keys.")] = "main",
+    zone: Annotated[str, typer.Option(help="Its time zone.")] = "UTC",
+    currency: Annotated[str, typer.Option(help="Currency of its totals.")] = "USD",
+    simulate: Annotated[
+        Path | None, typer.Option(help="File with what `simulate` printed: fills everything in.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files.")] = False,
+    json_: Json = False,
+) -> None:
+    """Write a commented configuration, the rule set and a list of secrets into a folder."""
+    named = [s.strip() for s in sources.split(",") if s.strip()]
+    choices = init.Choices(folder, crm_, named, brand, zone, currency, simulate, force)
+    init.init(Output(as_json=json_), SystemClock(), choices)
+
+
+@app.command("doctor")
+def doctor_command(config: ConfigPath = _CONFIG, json_: Json = False) -> None:
+    """Check configuration, database, every source and CRM, rights, owners and clocks.
+
+    Writes nothing to a CRM. Exit codes: 0 all is well, 1 warnings, 2 a problem.
+    """
+    worst = doctor.doctor(Output(as_json=json_), config, SystemClock())
+    raise typer.Exit({Level.OK: OK, Level.WARNING: SET_ASIDE}.get(worst, USAGE))
+
+
 @crm.command("plan")
 def crm_plan(config: ConfigPath = _CONFIG, json_: Json = False) -> None:
-    """Show which properties and options the portal lacks, and which clash."""
-    out = Output(as_json=json_)
+    """Show each field against the portal: what it lacks, what clashes, what to check by hand."""
     with _hub(config) as hub:
-        found = {n: plan_schema(hub, n, d) for n, d in hub.destinations.items()}
-        reports.crm_plan(out, found)
-    clashes = any(p.clashes for p in found.values())
+        clashes = crm_fields.plan(Output(as_json=json_), hub)
     raise typer.Exit(USAGE if clashes else OK)
+
+
+@crm.command("decide")
+def crm_decide(
+    key: Annotated[str, typer.Argument(help="The contact's key, brand:client_id.")] = "",
+    choice: Annotated[str, typer.Argument(help="resume or recreate.")] = "",
+    company: Annotated[
+        bool, typer.Option("--company", help="The key is a partner's, whose company it is.")
+    ] = False,
+    config: ConfigPath = _CONFIG,
+    json_: Json = False,
+) -> None:
+    """Contacts and companies the hub stopped writing: list them, or say what shall be.
+
+    A record that was deleted or merged in the CRM, and a value that keeps being edited, wait for
+    a person. Exit code 1 while something waits.
+    """
+    out = Output(as_json=json_)
+    with _hub(config, connect=False) as hub:
+        if key:
+            obj = CrmObject.COMPANY if company else CrmObject.CONTACT
+            decide.decide(out, hub, key, choice, obj)
+            return
+        waiting = decide.pending(out, hub)
+    raise typer.Exit(SET_ASIDE if waiting else OK)
 
 
 @crm.command("install")
 def crm_install(config: ConfigPath = _CONFIG, json_: Json = False) -> None:
     """Create the missing property group, properties and options. Safe to repeat."""
-    out = Output(as_json=json_)
-    done: dict[str, list[str]] = {}
     with _hub(config) as hub:
-        for name, destination in hub.destinations.items():
-            plan = plan_schema(hub, name, destination)
-            if plan.clashes:
-                raise ConfigError("\n".join(plan.clashes))
-            lines: list[str] = []
-            for obj, properties in wanted(hub, name).items():
-                lines += destination.install(obj, properties)
-            done[name] = lines
-    if json_:
-        out.object(done)
-    for name, lines in done.items():
-        out.heading(name)
-        for line in lines or ["Nothing to do: the portal has all that is needed."]:
-            out.line(f"  {line}")
+        crm_fields.install(Output(as_json=json_), hub)
 
 
 @app.command()
 def plan(
     config: ConfigPath = _CONFIG,
     pull: Annotated[bool, typer.Option("--pull", help="Read the sources first.")] = False,
+    backlog: BacklogOf = "",
+    most: BacklogMost = 50,
+    brand: BacklogBrand = "",
     json_: Json = False,
 ) -> None:
     """What the next sync would write: contacts, fields, tasks, calls and share of the day.
@@ -147,6 +232,7 @@ def plan(
     out = Output(as_json=json_)
     status = OK
     with _hub(config) as hub, shown(hub, out.errors, wanted=out.interactive):
+        _admit_old(hub, backlog, most, brand)
         if pull:
             pulled = pull_once(hub)
             for name, error in pulled.failed.items():
@@ -159,22 +245,65 @@ def plan(
 
 
 @app.command()
-def sync(config: ConfigPath = _CONFIG, json_: Json = False) -> None:
+def sync(
+    config: ConfigPath = _CONFIG,
+    backlog: BacklogOf = "",
+    most: BacklogMost = 50,
+    brand: BacklogBrand = "",
+    json_: Json = False,
+) -> None:
     """Do it once: read the sources, work out what changed, write what differs."""
     out = Output(as_json=json_)
-    with _hub(config) as hub:
+    attended = unattended.Attended()
+    with attended.signals(), _hub(config, attended=attended) as hub:
+        _admit_old(hub, backlog, most, brand)
         with shown(hub, out.errors, wanted=out.interactive):
-            cycle = sync_once(hub)
+            cycle = unattended.sync(attended, hub)
+        if cycle is None:
+            out.note(_INTERRUPTED)
+            unattended.leave(STOPPED)
         reports.cycle(out, hub, cycle)
+        if cycle.interrupted:
+            out.note(_INTERRUPTED)
     raise typer.Exit(_STATUS[cycle.status])
 
 
+def _admit_old(hub: Hub, playbook: str, most: int, brand: str) -> None:
+    if playbook:
+        hub.backlog = Backlog(playbook, most, brand)
+        backlogs.check(hub, hub.backlog)
+
+
+@app.command("run")
+def run_command(config: ConfigPath = _CONFIG) -> None:
+    """Keep the CRM true, unattended: each source on its schedule, until SIGTERM or Ctrl-C.
+
+    Logs a line for each cycle that did something. A second signal ends it at once.
+    """
+    unattended.log_to_stderr()
+    attended = unattended.Attended()
+    with attended.signals(), _hub(config, attended=attended) as hub:
+        if not unattended.run(attended, hub):
+            unattended.leave(OK)
+
+
 @app.command()
-def status(config: ConfigPath = _CONFIG, json_: Json = False) -> None:
-    """How fresh each source is, what waits, and the clients by stage."""
+def status(
+    config: ConfigPath = _CONFIG,
+    expect_run: Annotated[
+        bool, typer.Option("--expect-run", help="Exit code 3 unless `run` is at work.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Is the engine at work, how fresh is each source, what waits, and the clients by stage.
+
+    Exit code 3 when `run` ended without saying so (killed, or its machine died).
+    """
     out = Output(as_json=json_)
     with _hub(config, connect=False) as hub:
-        reports.status(out, hub)
+        engine = reports.status(out, hub)
+    if health.silent(engine) or (expect_run and not health.at_work(engine)):
+        raise typer.Exit(STOPPED)
 
 
 @app.command()
@@ -213,6 +342,48 @@ def explain_command(
     explain.show(out, found)
 
 
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept, and shown by `explain`.")]
+Reference = Annotated[str, typer.Argument(help="Kind of the reference: client_id.")]
+Value = Annotated[str, typer.Argument(help="The reference, as the source gives it.")]
+
+
+@app.command("link")
+def link_command(
+    kind: Reference = "",
+    value: Value = "",
+    client: Annotated[str, typer.Argument(help="Whose it is: brand:client_id.")] = "",
+    reason: Reason = "",
+    config: ConfigPath = _CONFIG,
+    json_: Json = False,
+) -> None:
+    """Records without a client: list them, or say whose they are.
+
+    A link by hand outlives later reads and wins over what the sources say, until `unlink`. Exit
+    code 1 while something waits. The engine may be at work.
+    """
+    out = Output(as_json=json_)
+    with _hub(config, connect=False) as hub:
+        if kind:
+            links.link(out, hub, kind, value, client, reason)
+            return
+        some = links.waiting(out, hub)
+    raise typer.Exit(SET_ASIDE if some else OK)
+
+
+@app.command("unlink")
+def unlink_command(
+    kind: Reference,
+    value: Value,
+    brand: Annotated[str, typer.Argument(help="The brand.")],
+    reason: Reason = "",
+    config: ConfigPath = _CONFIG,
+    json_: Json = False,
+) -> None:
+    """Take a link by hand back: the sources decide again, or the records wait."""
+    with _hub(config, connect=False) as hub:
+        links.unlink(Output(as_json=json_), hub, kind, value, brand, reason)
+
+
 @rules.command("check")
 def rules_check_command(
     config: ConfigPath = _CONFIG,
@@ -239,7 +410,7 @@ def run(action: Callable[[], Any]) -> int:
     try:
         code = action()
     except typer.Abort:
-        note("Interrupted; nothing is lost: the next sync goes on where this one stood.")
+        note(_INTERRUPTED)
         return STOPPED
     except TyperException as error:
         message = getattr(error, "format_message", error.__str__)()

@@ -52,6 +52,7 @@ class Figures:
     records: int = 0
     contacts_written: int = 0
     tasks_written: int = 0
+    companies_written: int = 0
     syncs: int = 0
     last: Cycle | None = None
     errors: dict[str, BrokersyncError] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class Figures:
         self.records += cycle.pulled.journalled
         self.contacts_written += sum(p.contacts_written for p in cycle.pushed.values())
         self.tasks_written += sum(p.tasks_written for p in cycle.pushed.values())
+        self.companies_written += sum(p.companies_written for p in cycle.pushed.values())
         self.errors |= dict(cycle.errors)
         self.last = cycle
 
@@ -87,6 +89,20 @@ def configuration(world: Mapping[str, Any], database: str) -> dict[str, Any]:
             "brand": name,
             "start_at": start.isoformat(),
             **brand["paymentiq"],
+        }
+        connections[f"mt5-{name}"] = {"type": "mt5_sql", "brand": name, **brand["mt5"]}
+        connections[f"cellxpert-{name}"] = {
+            "type": "cellxpert",
+            "brand": name,
+            "start_at": start.isoformat(),
+            "step_days": 40,  # a small broker's window fits one answer
+            **brand["cellxpert"],
+        }
+        connections[f"zendesk-{name}"] = {
+            "type": "zendesk",
+            "brand": name,
+            "start_at": start.isoformat(),
+            **brand["zendesk"],
         }
     crm = world["hubspot"]
     return {
@@ -140,7 +156,7 @@ def run(out: Output, options: Options) -> dict[str, Any]:
         path = Path(folder) / "brokersync.yaml"
         database = f"sqlite:///{folder}/brokersync.db"
         path.write_text(yaml.safe_dump(configuration(world.described, database)), encoding="utf-8")
-        clock = WorldClock(world.described["clock"])
+        clock = WorldClock(world.described["clock"], Path(world.described["clock_file"]))
         hub = bootstrap.build(bootstrap.configuration(path), clock)
         try:
             return _story(out, hub, world, began)
@@ -218,6 +234,7 @@ def _result(hub: Hub, figures: Figures, second: Cycle, seconds: float) -> dict[s
             "rate_limited": counts.rate_limited,
             "contacts_written": figures.contacts_written,
             "tasks_written": figures.tasks_written,
+            "companies_written": figures.companies_written,
         },
         "second_sync": {
             "contacts_written": sum(p.contacts_written for p in second.pushed.values()),
@@ -257,7 +274,8 @@ def _show(out: Output, hub: Hub, world: World, result: Mapping[str, Any]) -> Non
     out.heading("The CRM")
     out.line(
         f"{crm['calls']:,} calls, {crm['rate_limited']} refused by its rate limit; "
-        f"{crm['contacts_written']:,} contact and {crm['tasks_written']:,} task writes."
+        f"{crm['contacts_written']:,} contact, {crm['tasks_written']:,} task and "
+        f"{crm['companies_written']} company writes."
     )
     for _, brand, client_id in _telling(examples):
         explain.show(out, explain.client(hub, f"{brand}:{client_id}"))
@@ -275,7 +293,7 @@ def _show(out: Output, hub: Hub, world: World, result: Mapping[str, Any]) -> Non
 
 def _telling(examples: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     """Three clients worth reading about: payments first."""
-    order = ["LS8", "LS4", "LS2", "LS12", "LS9"]
+    order = ["LS8", "LS6", "LS4", "LS11", "LS2", "LS12", "LS9"]
     known = {row[0]: row for row in examples}
     chosen = [known[s] for s in order if s in known]
     return (chosen + [r for r in examples if r not in chosen])[:_EXPLAINED]

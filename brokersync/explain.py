@@ -7,15 +7,17 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from brokersync import links as by_hand
 from brokersync.output import Output, instant, iso
 from mapping.errors import ConfigError
-from mapping.facts import FACTS
+from mapping.facts import FACTS, FAMILIES
 from mapping.rules import Expr, parts
 from mapping.ruleset import RuleSet
 from mapping.texts import words
-from state import episodes, explain, sources
-from state.facts_sql import NEVER
+from state import episodes, explain, links, sources
+from state.fact_sides import NEVER
 from sync.hub import Hub
+from sync.project import figures
 
 _MOST_WAKES = 40
 Key = tuple[str, str]
@@ -30,6 +32,7 @@ def client(hub: Hub, text: str) -> dict[str, Any]:
     with hub.store.reading() as connection:
         brand, client_id = _one(connection, text)
         found = _explained(hub, connection, brand, client_id)
+        found["links"] = [by_hand.shown(d) for d in links.trail(connection, brand, client_id)]
     if found["stage"] is not None:
         found["next_stage_change"] = _next_change(hub, (brand, client_id), found)
     return found
@@ -165,7 +168,13 @@ def _task(e: episodes.Episode) -> dict[str, Any]:
 
 
 def _refusal(e: episodes.Episode) -> dict[str, Any]:
-    return {"state": e.state, "since": iso(e.begin_at), "refused": e.refused, "why": e.refused_why}
+    return {
+        "state": e.state,
+        "since": iso(e.begin_at),
+        "refused": e.refused,
+        "why": e.refused_why,
+        "digest": e.digest,
+    }
 
 
 def _refusals(
@@ -219,7 +228,8 @@ def _next_change(hub: Hub, key: Key, found: Mapping[str, Any]) -> dict[str, Any]
                 brand,
                 client_id,
                 due,
-                dict.fromkeys(("registry", "kyc", "psp"), due),
+                dict.fromkeys(FAMILIES, due),
+                figures(hub, brand),
             )
             if then is None:
                 return None
@@ -232,6 +242,7 @@ def _next_change(hub: Hub, key: Key, found: Mapping[str, Any]) -> dict[str, Any]
 def show(out: Output, found: Mapping[str, Any]) -> None:
     """Print an explanation for a person."""
     out.heading(f"Client {found['client']}")
+    _show_links(out, found["links"])
     if found["stage"] is None:
         out.line(f"No stage: {found['why']}.")
         return
@@ -260,7 +271,8 @@ def show(out: Output, found: Mapping[str, Any]) -> None:
             f"due {_short(task['due'])}{ended}."
         )
     for refusal in found["refused"]:
-        out.line(f"No task for {refusal['state']}: {refusal['why']} [{refusal['refused']}].")
+        told = f"; it stands in the digest {refusal['digest']}" if refusal.get("digest") else ""
+        out.line(f"No task for {refusal['state']}: {refusal['why']}{told} [{refusal['refused']}].")
     rows = [
         [_short(r["at"]), r["kind"], r["says"], f"{r['source']} {r['id']}"]
         for r in found["records"]
@@ -275,6 +287,16 @@ def _show_conditions(out: Output, conditions: list[dict[str, Any]]) -> None:
         mark = "yes" if c["holds"] else "no "
         out.line(
             f"  {'  ' * c['depth']}{mark}  {c['condition']}" + (f"   [{facts}]" if facts else "")
+        )
+
+
+def _show_links(out: Output, decided: list[dict[str, Any]]) -> None:
+    for d in decided:
+        what = f"linked to {d['client']}" if d["client"] else "link taken back"
+        stands = "" if d["standing"] or not d["client"] else " (no longer)"
+        out.line(
+            f"By hand: {d['kind']} {d['value']} {what}{stands}, {d['by']}, {_short(d['at'])}: "
+            f"{d['reason']}"
         )
 
 

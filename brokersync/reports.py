@@ -1,50 +1,18 @@
-"""What `sync`, `plan`, `status`, `rejects`, `runs` and `crm plan` print."""
+"""What `sync`, `plan`, `status`, `rejects` and `runs` print."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from brokersync import health
+from brokersync.crm_fields import OFF, show_unmapped
 from brokersync.output import Output, instant, iso
 from connectors.destination import CrmObject
-from state import engine, episodes, identity, outbox, projection, schema, sources
-from sync.crm_schema import SchemaPlan
+from state import digests, engine, episodes, identity, outbox, partners, projection, schema, sources
 from sync.cycle import Cycle
 from sync.hub import Hub
 from sync.plan import Planned
-
-_HOUR_MS = 3_600_000
-
-
-def crm_plan(out: Output, found: Mapping[str, SchemaPlan]) -> None:
-    """What `crm install` would do in each portal."""
-    if out.as_json:
-        out.object(
-            {
-                name: {
-                    "present": p.present,
-                    "create": [f"{o}.{x.name}" for o, xs in p.create.items() for x in xs],
-                    "add_options": [f"{o}.{x.name}" for o, xs in p.options.items() for x in xs],
-                    "clashes": p.clashes,
-                }
-                for name, p in found.items()
-            }
-        )
-    for name, p in found.items():
-        out.heading(name)
-        out.line(f"{p.present} properties are there.")
-        for obj, properties in p.create.items():
-            rows = [[x.name, x.type, x.label, "unique" if x.unique else ""] for x in properties]
-            out.line(f"To be created on {obj}s: {len(rows)}")
-            out.table(["Property", "Type", "Label", ""], rows, "")
-        for line in [m for obj in CrmObject for m in p.missing(obj) if "lacks options" in m]:
-            out.line(line)
-        for clash in p.clashes:
-            out.line(f"Clash: {clash}")
-        if p.complete:
-            out.line("Nothing to do.")
-        elif not p.clashes:
-            out.line("`brokersync crm install` does this.")
 
 
 def plan(out: Output, found: Mapping[str, Planned], *, pulled: bool) -> None:
@@ -59,6 +27,8 @@ def plan(out: Output, found: Mapping[str, Planned], *, pulled: bool) -> None:
             f"Tasks: {p.tasks_created + p.tasks_updated:,} ({p.tasks_created:,} new), "
             f"associations: {p.associations:,}"
         )
+        if companies := p.companies_created + p.companies_updated:
+            out.line(f"Companies: {companies:,} ({p.companies_created:,} new)")
         share = (
             f", {p.calls / p.daily_limit:.3%} of the daily {p.daily_limit:,}"
             if p.daily_limit
@@ -70,6 +40,7 @@ def plan(out: Output, found: Mapping[str, Planned], *, pulled: bool) -> None:
         out.table(
             ["Field", "Contacts"], [[f, n] for f, n in p.fields.most_common()], "No field changes."
         )
+        show_unmapped(out, p.unmapped)
         if p.playbooks:
             out.table(
                 ["New tasks by playbook", "Tasks"],
@@ -94,10 +65,14 @@ def cycle(out: Output, hub: Hub, done: Cycle) -> None:
         f"{summary['clients']:,} clients worked out, {summary['stage_changes']:,} changed stage; "
         f"{summary['tasks_opened']} tasks opened, {summary['tasks_closed']} closed."
     )
+    companies = summary["companies_written"]
     out.line(
         f"Written: {summary['contacts_written']:,} contacts, {summary['tasks_written']:,} tasks, "
-        f"{summary['associations']:,} associations in {sum(calls.values()):,} calls."
+        + (f"{companies:,} companies, " if companies else "")
+        + f"{summary['associations']:,} associations in {sum(calls.values()):,} calls."
     )
+    for name, why in summary["companies_off"].items():
+        out.note(named(name, f"{OFF}: {why}"))
     if summary["refused"]:
         out.line(f"{summary['refused']} records were refused by the CRM: see `brokersync rejects`.")
     for name, error in done.errors:
@@ -114,8 +89,8 @@ def named(name: str, text: str) -> str:
     return text if text.startswith(f"{name}:") else f"{name}: {text}"
 
 
-def status(out: Output, hub: Hub) -> None:
-    """Freshness and health."""
+def status(out: Output, hub: Hub) -> dict[str, Any]:
+    """Freshness and health; returns what it says of the engine."""
     now = hub.clock.now_ms()
     with hub.store.reading() as connection:
         seen = sources.overview(connection)
@@ -126,11 +101,16 @@ def status(out: Output, hub: Hub) -> None:
             n: outbox.backlog(connection, n)
             for n in sorted({b.destination for b in hub.brands.values()})
         }
-        tasks = episodes.count_tasks(connection)
+        told = [(team, "digest", made, still) for team, made, still in digests.count(connection)]
+        tasks = sorted(episodes.count_tasks(connection) + told)
         touched = projection.total(connection, schema.touched)
+        off = partners.off(connection, CrmObject.COMPANY.value, list(pending))
         latest = engine.runs(connection, 1)
+        standing = engine.standing(connection)
+    running = health.engine(standing, now)
     value: dict[str, Any] = {
-        "sources": [_source(s) for s in seen],
+        "engine": running,
+        "sources": [health.source(s) for s in seen],
         "off": {b: dict(r.off) for b, r in hub.rules.items()},
         "stages": stages,
         "tasks": [{"team": t, "playbook": s, "opened": n, "open": o} for t, s, n, o in tasks],
@@ -138,27 +118,15 @@ def status(out: Output, hub: Hub) -> None:
         "unlinked": sum(u.count for u in waiting),
         "touched": touched,
         "outbox": {n: {f"{o}.{s}": c for (o, s), c in p.items()} for n, p in pending.items()},
+        "companies_off": {n: {"why": w, "since": iso(at)} for n, (w, at) in off.items()},
         "last_run": _run(latest[0]) if latest else None,
     }
     if out.as_json:
         out.object(value)
-        return
+        return running
+    health.show_engine(out, running, standing)
     out.heading("Sources")
-    rows = [
-        [
-            s["source"],
-            instant(s["complete_until"]) or "never",
-            _age(now, s["complete_until"]),
-            s["records"],
-            s["last_error"],
-        ]
-        for s in seen
-    ]
-    out.table(
-        ["Source", "Complete up to", "Age", "Versions", "Last error"],
-        rows,
-        "No source was read yet: run `brokersync sync`.",
-    )
+    health.show_sources(out, seen, now)
     out.heading("Clients by stage")
     out.table(
         ["Stage", "Clients"],
@@ -177,37 +145,18 @@ def status(out: Output, hub: Hub) -> None:
     for name, counts in value["outbox"].items():
         words = ", ".join(f"{c:,} {k}" for k, c in sorted(counts.items())) or "nothing"
         out.line(f"To be written to {name}: {words}.")
-    for brand, off in value["off"].items():
-        if off:
-            listed = ", ".join(f"{i} (no {f} source)" for i, f in off.items())
+    for name, (why, since) in off.items():
+        out.line(named(name, f"{OFF} since {instant(since)}: {why}"))
+    for brand, without in value["off"].items():
+        if without:
+            listed = ", ".join(f"{i} (no {f} source)" for i, f in without.items())
             out.line(f"Off for {brand}: {listed}.")
     if latest:
         last = latest[0]
         out.line(f"Last run {last['id']}: {last['status']}, {instant(last['started_at'])}.")
-
-
-def _source(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "source": row["source"],
-        "family": row["family"],
-        "complete_until": iso(row["complete_until"]),
-        "last_ok_at": iso(row["last_ok_at"]),
-        "versions": row["records"],
-        "last_error": row["last_error"],
-    }
-
-
-def _age(now: int, at: int | None) -> str:
-    if at is None:
-        return ""
-    hours = max(0, now - at) / _HOUR_MS
-    return (
-        f"{hours * 60:.0f} min"
-        if hours < 2
-        else f"{hours:.0f} h"
-        if hours < 72
-        else f"{hours / 24:.0f} d"
-    )
+        for name, error in last["summary"].get("errors", {}).items():
+            out.line(f"  {named(name, error)}")
+    return running
 
 
 def rejects(out: Output, hub: Hub) -> bool:
@@ -271,11 +220,12 @@ def runs(out: Output, hub: Hub, limit: int) -> None:
             r["summary"].get("clients", 0),
             r["summary"].get("contacts_written", 0),
             r["summary"].get("tasks_written", 0),
+            r["summary"].get("companies_written", 0),
         ]
         for r in rows
     ]
     out.table(
-        ["Run", "Started", "Ended", "Versions", "Clients", "Contacts", "Tasks"],
+        ["Run", "Started", "Ended", "Versions", "Clients", "Contacts", "Tasks", "Companies"],
         table,
         "No run yet: run `brokersync sync`.",
     )

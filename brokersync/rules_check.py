@@ -7,6 +7,7 @@ from pathlib import Path
 
 from brokersync import bootstrap
 from brokersync.output import Output
+from mapping.fields import MOST_FIELDS, TOO_MANY
 from mapping.rules import lint
 from mapping.ruleset import RuleSet
 
@@ -29,7 +30,7 @@ def check(out: Output, config: Path, file: Path | None) -> None:
                 brand: {
                     "stages": [s.id for s in rules.stages],
                     "states": [s.id for s in rules.states],
-                    "fields": [f.property for f in rules.fields],
+                    "fields": [f.property for f in rules.mapped],
                     "off": dict(rules.off),
                     "warnings": warnings[brand],
                 }
@@ -39,15 +40,13 @@ def check(out: Output, config: Path, file: Path | None) -> None:
     for brand, rules in checked.items():
         out.heading(f"Brand {brand}")
         out.line(
-            f"{len(rules.stages)} stages, {len(rules.states)} states, {len(rules.fields)} fields: "
+            f"{len(rules.stages)} stages, {len(rules.states)} states, {len(rules.mapped)} fields: "
             "no mistake found."
         )
         for name, family in rules.off.items():
             out.line(f"Off: {name} reads the {family} source, which is not connected.")
-        if len(rules.fields) > 40:
-            out.line(
-                f"{len(rules.fields)} fields are more than staff can read; 25 to 40 are enough."
-            )
+        if len(rules.mapped) > MOST_FIELDS:
+            out.line(f"Note: {TOO_MANY.format(len(rules.mapped))}")
         for warning in warnings[brand]:
             out.line(f"Note: {warning}")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -19,6 +21,7 @@ import httpx
 from mapping.errors import RetryableError
 
 _START_S = 60
+_NOW = struct.Struct("<q")
 
 
 class WorldClock:
@@ -27,9 +30,12 @@ class WorldClock:
     Args:
         address: host:port of the world's clock, which speaks lines: ``now`` and ``sleep 1.5``,
             each answered with epoch milliseconds.
+        file: shows the same time in eight bytes (little-endian), quicker than an answer comes.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, file: Path) -> None:
+        with file.open("rb") as opened:
+            self._page = mmap.mmap(opened.fileno(), _NOW.size, access=mmap.ACCESS_READ)
         host, _, port = address.rpartition(":")
         self._socket = socket.create_connection((host, int(port)), timeout=_START_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -38,7 +44,8 @@ class WorldClock:
 
     def now_ms(self) -> int:
         """See :class:`connectors.clock.Clock`."""
-        return self._ask(b"now\n")
+        found: int = _NOW.unpack_from(self._page)[0]
+        return found
 
     def sleep(self, seconds: float) -> None:
         """See :class:`connectors.clock.Clock`."""
@@ -54,6 +61,7 @@ class WorldClock:
 
     def close(self) -> None:
         """Close the connection."""
+        self._page.close()
         self._lines.close()
         self._socket.close()
 

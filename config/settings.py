@@ -31,6 +31,7 @@ from pydantic_settings import (
 from config.problems import ENV_PREFIX, place, problems
 from config.yaml_file import YamlFile
 from mapping.errors import ConfigError, RecordError
+from mapping.fields import Clash
 from mapping.money import exponent
 from mapping.ruleset import TEAMS
 
@@ -39,6 +40,9 @@ ROUND_THE_CLOCK = ("payments", "support")
 # With the longest terms of a rule set, every due time falls within a year.
 MIN_OPEN_MINUTES = 30
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+_SPAN = re.compile(r"([1-9][0-9]{0,5}) ?(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+MIN_EVERY_S, MAX_EVERY_S = 10, 7 * 86400
 _CLOCK_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -87,7 +91,16 @@ def _instant(value: object) -> int:
     raise ValueError("write an instant such as 2026-03-01T00:00:00Z")
 
 
+def _span(value: object) -> int:
+    match = _SPAN.fullmatch(value) if isinstance(value, str) else None
+    seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
+    if not MIN_EVERY_S <= seconds <= MAX_EVERY_S:
+        raise ValueError("write a time span such as 90s, 5m or 2h: 10 seconds to 7 days")
+    return seconds
+
+
 Name = Annotated[str, BeforeValidator(_name)]
+Span = Annotated[int, BeforeValidator(_span)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 Currency = Annotated[str, BeforeValidator(_currency)]
 Instant = Annotated[int, BeforeValidator(_instant)]
@@ -115,10 +128,16 @@ class BrandSettings(_Strict):
         title="From when reasons open tasks, by playbook id; `*` for all others. None: no tasks",
     )
     modes: dict[str, Mode] = Field(
-        default={"CS3": "tasks", "CS5": "tasks", "CS8": "tasks", "*": "fields"},
+        default={"CS3": "tasks", "CS5": "tasks", "CS6": "tasks", "CS8": "tasks", "*": "fields"},
         title="observe, fields or tasks, by playbook id; `*` for all others",
     )
     scope: ScopeSettings = ScopeSettings()
+    market: Literal["fx", "always"] = Field(
+        "fx", title="When clients can trade: Sunday to Friday 17:00 New York, or always (crypto)"
+    )
+    high_value: int = Field(
+        10_000, gt=0, title="Net deposits of a high-value client, whole units of base_currency"
+    )
 
 
 class HoursSettings(_Strict):
@@ -171,6 +190,25 @@ class TeamSettings(_Strict):
     owners: dict[str, OwnersSettings] = Field(default={}, title="By destination name")
 
 
+class ScheduleSettings(_Strict):
+    """When `run` reads a connection; stands among the connection's own settings."""
+
+    every: Span | None = Field(
+        None, title="Time between two reads; paymentiq: 1m, registry and sumsub: 5m"
+    )
+    cron: str = Field(
+        "",
+        title="Instead of `every`: minute, hour, day of month, month, weekday. In the zone of the "
+        "connection's brands if they share one, else UTC.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> ScheduleSettings:
+        if self.every is not None and self.cron:
+            raise ValueError("give `every` or `cron`, not both")
+        return self
+
+
 class RatesSettings(_Strict):
     """Daily rates into the brands' base currencies."""
 
@@ -202,6 +240,10 @@ class Settings(BaseSettings):
     rules: Path | None = Field(None, title="Rule set; the shipped one if not set")
     property_prefix: str = Field(
         "brokerage_", pattern=r"^([a-z][a-z0-9_]*_)?$", title="Prefix of CRM properties"
+    )
+    property_clashes: dict[str, Clash] = Field(
+        default={},
+        title="Property of the portal -> what to do where one of ours has its name",
     )
     in_flight: int = Field(4, ge=1, le=16, title="Batches sent to a CRM at the same time")
     retention_days: int = Field(30, ge=1, title="Days raw vendor rows are kept")

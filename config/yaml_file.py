@@ -71,7 +71,10 @@ def read(path: Path) -> YamlFile:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist: write it, or name another file") from None
+        raise ConfigError(
+            f"{path} does not exist: name another file, or let `brokersync init` write a"
+            " configuration and its rules"
+        ) from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8") from None
     except OSError as error:
@@ -121,8 +124,8 @@ class _Builder:
         if isinstance(node, yaml.SequenceNode):
             self._plain(node, "seq")
             return [
-                self.build(child, _join(path, _label(child, number)), depth + 1)
-                for number, child in enumerate(node.value)
+                self.build(child, _join(path, label), depth + 1)
+                for label, child in zip(_labels(node.value), node.value, strict=True)
             ]
         return self._scalar(node, path)
 
@@ -179,8 +182,19 @@ def _solid(text: str) -> str:
     return "".join(text.split())
 
 
+def _labels(nodes: list[yaml.Node]) -> list[str]:
+    """Names of the items of a list, as error paths name them: the second ``a`` is ``a#2``."""
+    seen: dict[str, int] = {}
+    labels: list[str] = []
+    for number, node in enumerate(nodes):
+        label = _label(node, number)
+        seen[label] = seen.get(label, 0) + 1
+        labels.append(label if seen[label] == 1 else f"{label}#{seen[label]}")
+    return labels
+
+
 def _label(node: yaml.Node, number: int) -> str:
-    """Items of a list are named by their id (or property), as error paths name them."""
+    """Items of a list are named by their id (or property)."""
     if isinstance(node, yaml.MappingNode):
         for wanted in ("id", "property"):
             for key, child in node.value:

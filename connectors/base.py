@@ -5,15 +5,19 @@ A connector owns URLs, names and quirks of its vendor; :mod:`connectors.http` ow
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.clock import Clock
 from mapping.records import Record
+from mapping.words import Kind
 
 Boundary = Callable[[str], None]
 """Called with a name before and after each effect, so that tests can crash the hub there."""
@@ -45,7 +49,7 @@ class Manifest:
     """What a connector is, for `doctor`, the docs and the fact catalogue.
 
     ``family`` is the kind of source (``registry``, ``kyc``, ``psp``): a rule that reads a fact of
-    a family nobody is connected for is off.
+    a family nobody is connected for is off. ``also`` names further families of the same data.
     """
 
     type: str
@@ -54,19 +58,22 @@ class Manifest:
     kinds: tuple[str, ...]
     docs: str
     multi_brand: bool = False
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What the hub hands a connector.
 
-    ``brands`` maps the brand ids this connection serves to their IANA time zone.
+    ``brands`` maps the brand ids this connection serves to their IANA time zone. Relative paths
+    in settings start from ``folder``, which is the configuration's.
     """
 
     name: str
     brands: Mapping[str, str]
     clock: Clock
     boundary: Boundary = no_boundary
+    folder: Path = Path()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,49 @@ class Reject:
     kind: str = ""
     raw: str = field(default="", repr=False)
 
+    def __post_init__(self) -> None:
+        # A row is set aside for being broken: what is kept of it must be storable all the same.
+        for name in ("external_id", "reason", "brand", "raw"):
+            object.__setattr__(self, name, storable(getattr(self, name)))
+
+
+def storable(text: str) -> str:
+    """``text`` as every database takes it, whatever a vendor sent.
+
+    Half a surrogate pair becomes its escape ``\\ud83d``, which in JSON text means the same; a NUL
+    (which JSON text never holds) goes.
+    """
+    if text.isascii():
+        return text.replace("\0", "")
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "")
+
+
+def as_json(raw: Mapping[str, Any]) -> str:
+    """What is kept of a vendor's row, as JSON text."""
+    return storable(json.dumps(raw, ensure_ascii=False, separators=(",", ":")))
+
+
+def row_id(row: object) -> str:
+    """A row's ``id``; a digest of the row where it has none."""
+    found = row.get("id") if isinstance(row, dict) else None
+    if isinstance(found, int | str) and found != "":
+        return str(found)[:40]
+    text = json.dumps(row, sort_keys=True, ensure_ascii=False)
+    return "row-" + hashlib.blake2b(storable(text).encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A range of which a page tells everything, for vendors whose deletions leave no trace.
+
+    The page's records of this kind are all there are between these external ids (both included,
+    compared byte by byte): what the hub has beside them is gone.
+    """
+
+    kind: Kind
+    first: str
+    last: str
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -91,6 +141,8 @@ class Page:
         cursor: opaque text; a pull resumed from it loses nothing.
         complete_until: ms; the source is known to be complete up to here (last page only).
         rereads: for re-reading sources: reference -> ms of its next read (None: never).
+        forget: external ids of set-aside rows that the vendor no longer has.
+        whole: ranges that the page tells completely.
     """
 
     records: Sequence[Record] = ()
@@ -98,6 +150,8 @@ class Page:
     cursor: str = ""
     complete_until: int | None = None
     rereads: Mapping[str, int | None] = field(default_factory=dict)
+    forget: Sequence[str] = ()
+    whole: Sequence[Whole] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +180,26 @@ class Source(ABC, Generic[S]):
         self.context = context
         self.name = context.name
 
+    @classmethod
+    def families_of(cls, settings: S) -> tuple[str, ...]:
+        """The source families that a connection with these settings tells of."""
+        del settings
+        return (cls.manifest.family, *cls.manifest.also)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The source families this connection tells of."""
+        return self.families_of(self.settings)
+
     @property
     def clock(self) -> Clock:
         """The injected clock."""
         return self.context.clock
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """How far our clock is ahead of the vendor's, seconds, by its last answer, if it tells."""
+        return None
 
     @abstractmethod
     def check(self) -> None:

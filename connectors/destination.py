@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+from mapping.errors import ConfigError
 
 
 class CrmObject(StrEnum):
@@ -13,6 +15,7 @@ class CrmObject(StrEnum):
 
     CONTACT = "contact"
     TASK = "task"
+    COMPANY = "company"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class CrmProperty:
     """A property as the CRM defines it, or as the hub wants it.
 
     ``type``: string, number, date, datetime, enumeration, bool. ``options`` only for enumerations.
+    ``ours``: the hub created it. ``calculated``: the CRM computes it. ``max_length``: characters
+    the CRM takes in one value, where it has a limit.
     """
 
     name: str
@@ -38,28 +43,64 @@ class CrmProperty:
     unique: bool = False
     read_only: bool = False
     description: str = ""
+    ours: bool = False
+    calculated: bool = False
+    max_length: int | None = None
+
+
+MARK = "Kept by brokersync."
+"""In the description of each property the hub creates: it knows its own by it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CrmRecord:
-    """What the CRM holds: its own id and the asked properties as texts (blank is ``""``)."""
+    """What the CRM holds: its own id and the asked properties as texts (blank is ``""``).
+
+    ``key`` is the hub's key as the CRM has it, ``owner`` the CRM id of the record's owner,
+    ``merged`` the ids of records that were merged into this one, ``emails`` all addresses of a
+    contact that was read by its id, in lower case.
+    """
 
     crm_id: str
     properties: Mapping[str, str] = field(repr=False)
     associated: frozenset[str] = frozenset()
+    key: str = ""
+    owner: str = ""
+    merged: frozenset[str] = frozenset()
+    emails: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
+class Addressed:
+    """A contact of the CRM with all its e-mail addresses, in lower case."""
+
+    crm_id: str
+    emails: frozenset[str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Ids of records that changed up to ``until`` (ms since 1970 UTC, the CRM's clock)."""
+
+    crm_ids: Sequence[str]
+    until: int
+
+
+@dataclass(slots=True)
 class Write:
-    """Set ``properties`` on the record with unique ``key``, creating it if the CRM has none."""
+    """Set ``properties`` on the record ``crm_id``, which is never created anew.
+
+    Without ``crm_id``: on the record with unique ``key``, creating it if the CRM has none.
+    """
 
     key: str
     properties: Mapping[str, str] = field(repr=False)
+    crm_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Applied:
-    """The CRM acknowledged this input."""
+    """The CRM acknowledged this input. Another ``crm_id`` than asked for: records were merged."""
 
     key: str
     crm_id: str
@@ -70,8 +111,8 @@ class Applied:
 class Refused:
     """The CRM refused this input; nothing of it was written.
 
-    ``code`` is the CRM's own (``INVALID_OPTION``); ``admin`` says what to do and holds no value
-    of a client.
+    ``code`` is the CRM's own (``INVALID_OPTION``) or :data:`GONE`; ``admin`` says what to do and
+    holds no value of a client.
     """
 
     key: str
@@ -81,6 +122,14 @@ class Refused:
 
 
 Outcome = Applied | Refused
+
+
+class NoRightError(ConfigError):
+    """The CRM does not let the token do this: an admin has to give it the right."""
+
+
+GONE = "GONE"
+"""Code of a refusal: the CRM has no record with this id (any more)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +144,29 @@ class Owner:
 
 @dataclass(slots=True)
 class CallCount:
-    """Calls made so far, and what the CRM says is left of the day."""
+    """Calls made so far, and what the CRM says is left of the day.
+
+    ``clock_skew_s``: how far our clock is ahead of the CRM's by its last answer, seconds.
+    """
 
     calls: int = 0
     rate_limited: int = 0
     daily_limit: int | None = None
     daily_remaining: int | None = None
+    clock_skew_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scopes:
+    """Rights of the token: what a sync lacks, what ``crm install`` lacks, what nobody needs.
+
+    ``companies``: what it lacks for companies, which only brokers with partners need.
+    """
+
+    missing: tuple[str, ...] = ()
+    to_install: tuple[str, ...] = ()
+    excess: tuple[str, ...] = ()
+    companies: tuple[str, ...] = ()
 
 
 class Destination(Protocol):
@@ -119,6 +185,15 @@ class Destination(Protocol):
     def check(self) -> None:
         """Prove that token and scopes work."""
 
+    def scopes(self) -> Scopes | None:
+        """What the token may do beyond and short of what is needed; None: the CRM does not tell."""
+
+    def lacks(self, obj: CrmObject) -> str:
+        """Why the token may not read and write such records, as a sentence; blank: it may.
+
+        Found by asking; nothing is written.
+        """
+
     def describe(self, obj: CrmObject) -> Mapping[str, CrmProperty]:
         """The portal's live schema: property name -> definition."""
 
@@ -133,6 +208,20 @@ class Destination(Protocol):
     ) -> Mapping[str, CrmRecord]:
         """Records by the hub's key; keys the CRM does not know are absent. At most ``batch``."""
 
+    def read_ids(
+        self, obj: CrmObject, crm_ids: Sequence[str], properties: Sequence[str]
+    ) -> Mapping[str, CrmRecord]:
+        """Records by the CRM's own ids, at most ``batch``; archived and deleted ones are absent.
+
+        An id that was merged into another gives the survivor, whose ``crm_id`` differs.
+        """
+
+    def changed(self, obj: CrmObject, since: int) -> Iterator[Changed]:
+        """Records with one of the hub's keys that changed since ``since`` (ms), oldest first.
+
+        What the CRM's index has not seen yet is missing: ask again with an overlap.
+        """
+
     def upsert(self, obj: CrmObject, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Write at most ``batch`` records of distinct keys; exactly one outcome an input.
 
@@ -142,6 +231,37 @@ class Destination(Protocol):
 
     def associate(self, pairs: Sequence[tuple[str, str]]) -> Sequence[Outcome]:
         """Link (task CRM id, contact CRM id) pairs; idempotent. ``Outcome.key`` is the task id."""
+
+    def by_email(self, emails: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        """Address (lower case, at most ``batch``) -> ids of the contacts that have it."""
+
+    def contacts(self) -> Iterator[Sequence[Addressed]]:
+        """All contacts of the CRM, the hub's and others, a page at a time."""
+
+    def keyed(self, obj: CrmObject) -> bool:
+        """Whether the CRM itself keeps the hub's key unique, so that ``upsert`` is idempotent.
+
+        Where it does not (tasks of some portals), new records go by :meth:`create_tasks`.
+        """
+
+    def find_tasks(
+        self, contacts: Mapping[str, str], properties: Sequence[str]
+    ) -> Mapping[str, CrmRecord]:
+        """Tasks by the hub's key where that is not unique; at most ``batch``.
+
+        Args:
+            contacts: task key -> CRM id of the contact it is put on (blank: not known).
+        """
+
+    def create_tasks(
+        self, writes: Sequence[Write], contacts: Mapping[str, str]
+    ) -> Sequence[Outcome]:
+        """Create tasks, each linked to its contact; never sent twice. Args as ``find_tasks``.
+
+        Raises:
+            AmbiguousError: the answer was lost. Wait longer than the CRM's index lags, look the
+                tasks up, and only then decide.
+        """
 
     def close(self) -> None:
         """Give back connections."""

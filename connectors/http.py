@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import json
 import logging
+from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
+import orjson
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
-from connectors.base import Context, HttpSettings
+from connectors.base import Context, HttpSettings, Source
 from connectors.clock import Clock
+from connectors.instants import skew_s
 from mapping.errors import BrokersyncError, ConfigError, ProtocolError, RetryableError
 
 log = logging.getLogger(__name__)
@@ -55,28 +58,39 @@ _STATUS_CLASS: Mapping[int, tuple[type[BrokersyncError], str]] = {
 }
 
 
-class Auth(Protocol):
-    """How requests of one vendor prove who asks."""
+Decode = Callable[[bytes], Any]
+
+
+class Auth:
+    """How requests of one vendor prove who asks; this one proves nothing."""
 
     def sign(self, request: httpx.Request, target: bytes, body: bytes) -> None:
         """Add headers; ``target`` (path with query) and ``body`` are the bytes that are sent."""
 
     def refresh(self) -> bool:
         """After a 401: whether there may be better credentials for one more try."""
-
-
-class NoAuth:
-    """Sends nothing."""
-
-    def sign(self, request: httpx.Request, target: bytes, body: bytes) -> None:
-        """See :class:`Auth`."""
-
-    def refresh(self) -> bool:
-        """See :class:`Auth`."""
         return False
 
 
-class TokenAuth:
+class HeaderAuth(Auth):
+    """One header that is always the same."""
+
+    def __init__(self, name: str, value: str) -> None:
+        self._name, self._value = name, value
+
+    def sign(self, request: httpx.Request, target: bytes, body: bytes) -> None:
+        """See :class:`Auth`."""
+        del target, body
+        request.headers[self._name] = self._value
+
+
+def basic(user: str, secret: str) -> HeaderAuth:
+    """Basic credentials."""
+    pair = b64encode(f"{user}:{secret}".encode()).decode()
+    return HeaderAuth("authorization", f"Basic {pair}")
+
+
+class TokenAuth(Auth):
     """A bearer token, fetched when needed and kept until shortly before it expires.
 
     Args:
@@ -147,7 +161,8 @@ class Api:
         self._settings = settings
         self._clock = context.clock
         self._boundary = context.boundary
-        self._auth: Auth = auth or NoAuth()
+        self._auth = auth or Auth()
+        self.clock_skew_s: float | None = None
         self._limit = limit
         self._sent_ms: deque[int] = deque(maxlen=limit.requests if limit else 1)
         self._blame = blame or Blame()
@@ -196,19 +211,38 @@ class Api:
         auth: Auth | None = None,
         missing_ok: bool = False,
         once: bool = False,
+        form: Mapping[str, str] | None = None,
+        decode: Decode | None = None,
     ) -> Any:
         """Like :meth:`get`, for any method that may be repeated.
 
         ``auth`` instead of the usual one; ``once``: no retry here (a token is fetched inside a
-        request that is retried itself).
+        request that is retried itself). ``form`` is sent as the fields of a form. ``decode``
+        instead of JSON: what an answer's bytes mean, or ValueError.
         """
         target = template
         if path:
             target = template.format_map({k: quote(v, safe="") for k, v in path.items()})
         if query:
-            target = f"{target}?{urlencode(query, quote_via=quote)}"
-        call = _Call(method, template, self._base + target, auth or self._auth, missing_ok)
+            # A vendor with one address for everything names the command in the template.
+            joint = "&" if "?" in template else "?"
+            target = f"{target}{joint}{urlencode(query, quote_via=quote)}"
+        body = None if form is None else urlencode(form).encode()
+        call = _Call(
+            method, template, self._base + target, auth or self._auth, missing_ok, body,
+            decode or decoded,
+        )  # fmt: skip
         return self._authorised(call) if once else self._retrying(self._authorised, call)
+
+    def fetch(self, url: str, label: str) -> bytes:
+        """The bytes behind a whole ``url`` that the vendor handed out, exactly as it is written.
+
+        The caller has checked its host. Nothing proves who asks, and errors say ``label``: a
+        signed link is a secret by itself.
+        """
+        call = _Call("GET", label, url, Auth(), False, None, bytes)
+        body: bytes = self._retrying(self._authorised, call)
+        return body
 
     def pages(self) -> Iterator[int]:
         """0, 1, 2 ... for a paging loop, which must end before the page bound.
@@ -234,8 +268,11 @@ class Api:
         raise self._refusal(call, answer)
 
     def _exchange(self, call: _Call) -> _Answer:
-        request = httpx.Request(call.method, call.url, headers=_HEADERS, extensions=self._timeout)
-        call.auth.sign(request, request.url.raw_path, b"")
+        headers = _HEADERS if call.body is None else _FORM_HEADERS
+        request = httpx.Request(
+            call.method, call.url, headers=headers, content=call.body, extensions=self._timeout
+        )
+        call.auth.sign(request, request.url.raw_path, call.body or b"")
         deadline_ms = self._pace() + round(self._settings.timeout_s * 1000)
         self._boundary(self._before)
         self.calls += 1
@@ -251,6 +288,7 @@ class Api:
             kind = type(error).__name__
             raise RetryableError(f"{self.name}: {call} did not get through ({kind})") from None
         self._boundary(self._after)
+        self.clock_skew_s = skew_s(response.headers.get("date"), self._clock.now_ms())
         return _Answer(response.status_code, body, response.headers.get("retry-after", ""))
 
     def _read(self, call: _Call, response: httpx.Response, deadline_ms: int) -> bytes:
@@ -272,7 +310,7 @@ class Api:
 
     def _decode(self, call: _Call, body: bytes) -> Any:
         try:
-            return json.loads(body, parse_constant=_no_constant)
+            return call.decode(body)
         except (ValueError, RecursionError):
             raise ProtocolError(
                 f"{self.name}: {call} answered with something that is not JSON; check that base_url"
@@ -316,6 +354,24 @@ class Api:
         )  # fmt: skip
 
 
+S = TypeVar("S", bound=HttpSettings)
+
+
+class HttpSource(Source[S]):
+    """What sources over HTTP have in common; subclasses set ``api``."""
+
+    api: Api
+
+    @property
+    def clock_skew_s(self) -> float | None:
+        """See :class:`connectors.base.Source`."""
+        return self.api.clock_skew_s
+
+    def close(self) -> None:
+        """See :class:`connectors.base.Source`."""
+        self.api.close()
+
+
 @dataclass(frozen=True, slots=True)
 class _Call:
     method: str
@@ -323,6 +379,8 @@ class _Call:
     url: str = field(repr=False)
     auth: Auth = field(repr=False)
     missing_ok: bool
+    body: bytes | None = field(repr=False)
+    decode: Decode = field(repr=False)
 
     def __str__(self) -> str:
         return f"{self.method} {self.template}"
@@ -340,6 +398,7 @@ _HEADERS = [
     ("accept-encoding", "gzip"),
     ("user-agent", "brokersync"),
 ]
+_FORM_HEADERS = [*_HEADERS, ("content-type", "application/x-www-form-urlencoded")]
 
 
 def _base_url(text: str, name: str) -> str:
@@ -387,6 +446,19 @@ def _is_answer(body: bytes) -> bool:
         return isinstance(json.loads(body), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def decoded(body: bytes | str) -> Any:
+    """The JSON of a vendor's answer, half characters included: a row answers for its own texts.
+
+    Raises:
+        ValueError: not JSON. NaN and infinities are not.
+        RecursionError: nested without end.
+    """
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        return json.loads(body, parse_constant=_no_constant)
 
 
 def _no_constant(name: str) -> NoReturn:

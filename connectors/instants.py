@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, tzinfo
+from email.utils import parsedate_to_datetime
 from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,6 +15,7 @@ EARLIEST_MS = 946_684_800_000
 LATEST_AHEAD_MS = 86_400_000
 # Numbers from here on are milliseconds: as seconds they would lie after the year 5000.
 EPOCH_MS_FROM = 100_000_000_000
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - compared with local times of UTC
 
 
 @cache
@@ -70,8 +72,26 @@ def _milliseconds(value: object, field: str, naive: tzinfo) -> int:
 
 
 def _of_datetime(value: datetime, field: str, naive: tzinfo) -> int:
+    if value.tzinfo is None and naive is UTC and not value.microsecond:
+        passed = value - _EPOCH  # what most rows hold, at a fifth of the price
+        return (passed.days * 86_400 + passed.seconds) * 1000
     try:
         at = value if value.tzinfo is not None else value.replace(tzinfo=naive)
         return round(at.timestamp() * 1000)
     except (OverflowError, ValueError):
         raise RecordError(f"field {field!r} is a time out of range") from None
+
+
+def skew_s(date_header: str | None, now_ms: int) -> float | None:
+    """How far our clock is ahead of a server's, seconds, by the Date of its answer.
+
+    None where the answer has none that can be read.
+    """
+    if not date_header:
+        return None
+    try:
+        theirs = parsedate_to_datetime(date_header)
+    except ValueError:
+        return None
+    utc = theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
+    return now_ms / 1000 - utc.timestamp()

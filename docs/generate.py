@@ -27,16 +27,20 @@ from config import settings, yaml_file
 from mapping.facts import CATALOGUE
 
 PAGES = Path(__file__).parent
-_MARKED = re.compile(r"(<!-- begin: ([a-z_.]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
+_MARKED = re.compile(r"(<!-- begin: ([a-z0-9_.]+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
 _TYPES = {
     SecretStr: "secret", str: "text", int: "whole number", float: "number", Decimal: "number",
     bool: "yes or no", datetime: "instant", time: "time of day", Path: "path",
 }  # fmt: skip
 _NAMED = [
     (settings.Instant, "instant"), (settings.Name, "name"), (settings.Currency, "currency"),
-    (settings.Rate, "number"), (settings.Hours, "`24/7` or settings"), (dict[str, Any], "settings"),
+    (settings.Rate, "number"), (settings.Span, "time span"),
+    (settings.Hours, "`24/7` or settings"), (dict[str, Any], "settings"),
 ]  # fmt: skip
-_FAMILIES = {"registry": "registry", "kyc": "verification", "psp": "payments"}
+_FAMILIES = {
+    "registry": "registry", "kyc": "verification", "psp": "payments", "trading": "trading",
+    "ledger": "bookings", "affiliate": "affiliates", "helpdesk": "helpdesk",
+}  # fmt: skip
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -140,7 +144,8 @@ def fields() -> str:
     prefix = settings.Settings.model_fields["property_prefix"].default
     rows = []
     for row in _rules()["fields"]:
-        name = row["property"] if row.get("native") else f"{prefix}{row['property']}"
+        theirs = row.get("native") or row.get("existing")
+        name = row["property"] if theirs else f"{prefix}{row['property']}"
         value = f"`{row['value']}`" if "value" in row else f"kept by the hub: `{row['from']}`"
         rows.append((f"`{name}`", row["label"], row["type"], value))
     return table(("property", "label", "type", "value"), rows)
@@ -175,7 +180,8 @@ def sources() -> str:
         manifest = class_.manifest
         kinds = ", ".join(manifest.kinds) or "written to: contacts, tasks"
         link = f"[README](../{manifest.docs})"
-        rows.append((f"`{type_}`", manifest.title, manifest.family, kinds, link))
+        family = ", ".join((manifest.family, *manifest.also))
+        rows.append((f"`{type_}`", manifest.title, family, kinds, link))
     return table(("type", "what", "family", "records", "more"), rows)
 
 
@@ -204,9 +210,13 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings.hours": lambda: of_settings(settings.HoursSettings),
     "settings.owners": lambda: of_settings(settings.OwnersSettings),
     "settings.rates": lambda: of_settings(settings.RatesSettings),
+    "settings.schedule": lambda: of_settings(settings.ScheduleSettings),
     "settings.registry": lambda: of_settings(connectors()["registry"].settings_type),
     "settings.sumsub": lambda: of_settings(connectors()["sumsub"].settings_type),
     "settings.paymentiq": lambda: of_settings(connectors()["paymentiq"].settings_type),
+    "settings.mt5_sql": lambda: of_settings(connectors()["mt5_sql"].settings_type),
+    "settings.cellxpert": lambda: of_settings(connectors()["cellxpert"].settings_type),
+    "settings.zendesk": lambda: of_settings(connectors()["zendesk"].settings_type),
     "settings.hubspot": lambda: of_settings(connectors()["hubspot"].settings_type),
     "facts": facts,
     "fields": fields,

@@ -4,7 +4,9 @@ BrokersyncError
 ├── ConfigError      stop; an admin must change something
 ├── RetryableError   back off and try again, obeying ``retry_after_s``
 │   ├── AmbiguousError  the request may have been applied: look before writing again
-│   └── QuotaError      a daily allowance is used up: stop this run cleanly
+│   ├── QuotaError      a daily allowance is used up: stop this run cleanly
+│   └── RoleError       another engine has this database: this one commits and sends nothing more
+├── StoppingError    we were asked to stop: go no further, keep what is done
 ├── RecordError      set this one record aside with its reason; go on with the rest
 └── ProtocolError    the vendor changed shape: stop this connector and name it
 
@@ -51,6 +53,14 @@ class AmbiguousError(RetryableError):
 
 class QuotaError(RetryableError):
     """A daily allowance is used up; what is pending stays pending."""
+
+
+class RoleError(RetryableError):
+    """Another engine has, or has taken, the engine role of this database."""
+
+
+class StoppingError(BrokersyncError):
+    """The hub was asked to stop. Nothing failed, and nothing is lost: it is no reason to retry."""
 
 
 class RecordError(BrokersyncError):

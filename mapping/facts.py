@@ -2,57 +2,17 @@
 
 ``view`` names a row source that :mod:`state.facts_sql` builds for the touched clients; ``where``
 names yes/no columns of that view that must all hold; ``pick`` is how the rows become one value:
-``count``, ``sum`` (blank as soon as one row is blank), ``min``, ``max``, or ``one`` for views with
-at most one row a client. Meanings: docs/decisions/0002-meaning.md.
+``count``, ``distinct``, ``any``, ``sum`` (blank as soon as one row is blank), ``min``, ``max``,
+``latest`` (``column@time``), or ``one`` for what is one a client.
+Meanings: docs/decisions/0002-meaning.md and 0015-meaning-of-all-sources.md.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from mapping.records import DeclineCategory, Disposition, KycStatus, ReasonCategory
+from mapping import facts_more
+from mapping.fact import FactDef, define
 from mapping.rules import Fact, FactType
-
-
-@dataclass(frozen=True, slots=True)
-class FactDef:
-    """One fact: its declaration for the rules, and how it is computed."""
-
-    fact: Fact
-    view: str
-    pick: str
-    column: str = ""
-    where: tuple[str, ...] = ()
-    personal: bool = False
-
-    @property
-    def name(self) -> str:
-        """The fact's name, and its column in the fact table."""
-        return self.fact.name
-
-
-def _def(
-    name: str,
-    type_: FactType,
-    family: str,
-    source: tuple[str, str, str] | tuple[str, str, str, tuple[str, ...]],
-    help_: str,
-    *,
-    default: int | str | None = None,
-    values: tuple[str, ...] = (),
-) -> FactDef:
-    view, pick, column, *rest = source
-    fact = Fact(
-        name=name,
-        type=type_,
-        family=family,
-        nullable=default is None,
-        default=default,
-        values=values,
-        help=help_,
-    )
-    return FactDef(fact, view, pick, column, rest[0] if rest else ())
-
+from mapping.words import DeclineCategory, Disposition, KycStatus, ReasonCategory
 
 _T, _C, _M, _B = FactType.TIME, FactType.COUNT, FactType.MONEY, FactType.BOOL
 _X, _E = FactType.TEXT, FactType.ENUM
@@ -66,11 +26,11 @@ def _values(
 
 def _registry() -> list[FactDef]:
     def column(name: str, type_: FactType, help_: str, default: int | str | None) -> FactDef:
-        return _def(name, type_, "registry", ("client", "one", name), help_, default=default)
+        return define(name, type_, "registry", ("client", "one", name), help_, default=default)
 
     return [
         column("registered_at", _T, "when the client registered", 0),
-        _def(
+        define(
             "disposition",
             _E,
             "registry",
@@ -103,7 +63,7 @@ def _kyc() -> list[FactDef]:
         where: tuple[str, ...] = (),
     ) -> FactDef:
         source = ("kyc", "max", column, ("current", *where))
-        return _def(name, type_, "kyc", source, help_, default=default, values=values)
+        return define(name, type_, "kyc", source, help_, default=default, values=values)
 
     return [
         one(
@@ -162,7 +122,7 @@ def _psp(
     default: int | str | None = None,
     values: tuple[str, ...] = (),
 ) -> FactDef:
-    return _def(name, type_, "psp", source, help_, default=default, values=values)
+    return define(name, type_, "psp", source, help_, default=default, values=values)
 
 
 def _attempts() -> list[FactDef]:
@@ -170,6 +130,12 @@ def _attempts() -> list[FactDef]:
     return [
         _psp(
             "deposit_attempts", _C, ("deposit", "count", "", ()), "deposit attempts of any kind", 0
+        ),
+        _psp(
+            "last_attempt_opened_at",
+            _T,
+            ("deposit", "max", "opened_at", ()),
+            "latest deposit attempt",
         ),
         _psp("first_attempt_at", _T, ("deposit", "min", "opened_at", ()), "first deposit attempt"),
         _psp(
@@ -255,6 +221,18 @@ def _withdrawals() -> list[FactDef]:
             0,
         ),
         _psp(
+            "last_withdrawal_at",
+            _T,
+            ("withdrawal", "max", "opened_at", ()),
+            "request of the latest withdrawal",
+        ),
+        _psp(
+            "last_withdrawal_settled_at",
+            _T,
+            ("withdrawal", "max", "settled_at", ()),
+            "latest settling of a withdrawal",
+        ),
+        _psp(
             "first_withdrawal_at",
             _T,
             ("withdrawal", "min", "opened_at", ()),
@@ -311,6 +289,12 @@ def _charges() -> list[FactDef]:
             ("taken", "sum", "base_minor", ()),
             "refunds and disputes not won, base currency",
         ),
+        _psp(
+            "disputes_amount",
+            _M,
+            ("dispute", "sum", "base_minor", ("standing",)),
+            "disputes not won, base currency",
+        ),
         _psp("chargebacks", _C, ("dispute", "count", "", ("standing",)), "disputes not won", 0),
         _psp("chargebacks_open", _C, ("dispute", "count", "", ("open",)), "disputes open", 0),
         _psp(
@@ -329,6 +313,14 @@ CATALOGUE: tuple[FactDef, ...] = (
     *_deposits(),
     *_withdrawals(),
     *_charges(),
+    *facts_more.trading(),
+    *facts_more.ledger(),
+    *facts_more.affiliates(),
+    *facts_more.risk(),
+    *facts_more.helpdesk(),
+    *facts_more.meaningful(),
 )
 FACTS: dict[str, Fact] = {d.name: d.fact for d in CATALOGUE}
 ABANDONED_AFTER_MS = 30 * 60_000
+FAMILIES: list[str] = sorted({d.fact.family for d in CATALOGUE})
+"""Every family of sources that some fact reads."""

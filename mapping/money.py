@@ -63,6 +63,10 @@ class Money:
             RecordError: not a plain decimal, more digits than the currency has, or out of range.
         """
         digits = exponent(currency)
+        whole, _, part = text.removeprefix("-").partition(".")
+        if len(part) == digits and len(text) < 15 and (plain := whole + part).isdecimal():
+            minor = int(plain)  # as most are written: exact, and a third of the price
+            return cls(-minor if text[0] == "-" else minor, currency)
         try:
             value = Decimal(text)
         except InvalidOperation:
@@ -84,7 +88,11 @@ class Money:
         return Decimal(self.minor).scaleb(-exponent(self.currency))
 
     def __str__(self) -> str:
-        return f"{self.decimal():f} {self.currency}"
+        digits = exponent(self.currency)
+        text = str(abs(self.minor)).zfill(digits + 1)
+        sign = "-" if self.minor < 0 else ""
+        amount = f"{text[:-digits]}.{text[-digits:]}" if digits else text
+        return f"{sign}{amount} {self.currency}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ class Rates:
         return Money(int(value.to_integral_value(rounding="ROUND_HALF_EVEN")), self.base)
 
     def _rate(self, currency: str, day: date) -> Decimal | None:
-        for back in range(_RATE_LOOKBACK_DAYS + 1):
+        for back in range(_RATE_LOOKBACK_DAYS + 1 if self.by_day else 0):
             rate = self.by_day.get((currency, (day - timedelta(days=back)).isoformat()))
             if rate is not None:
                 return rate

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mapping.calendars import Calendar
+from mapping.market import Market
 
 MODES = ("observe", "fields", "tasks")
 
@@ -33,7 +34,7 @@ class BrandPolicy:
     """One brand as the hub treats it.
 
     ``live_from`` and ``modes`` are by playbook id, ``*`` for all others. ``destination`` is the
-    name of the brand's CRM.
+    name of the brand's CRM. ``high_value``: net deposits in whole units of the base currency.
     """
 
     id: str
@@ -45,6 +46,8 @@ class BrandPolicy:
     teams: Mapping[str, Team]
     entity: str = ""
     scope: Scope = field(default_factory=Scope)
+    market: Market = field(default_factory=Market)
+    high_value: int = 10_000
 
     def live_at(self, playbook: str) -> int | None:
         """From when reasons of a playbook open tasks, ms; None: never."""
@@ -53,3 +56,15 @@ class BrandPolicy:
     def mode(self, playbook: str) -> str:
         """observe, fields or tasks."""
         return self.modes.get(playbook, self.modes.get("*", "observe"))
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """A request to admit reasons from before go-live or from an outage, most valuable first.
+
+    ``most`` is for each brand; a blank ``brand`` means every brand.
+    """
+
+    playbook: str
+    most: int
+    brand: str = ""

@@ -6,18 +6,17 @@ Built from the plain data of a YAML file. Every mistake is collected with the pa
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from mapping.calendars import Term
-from mapping.errors import ConfigError
 from mapping.facts import FACTS
-from mapping.rules import Expr, FactType, RuleError, Scope, condition, instant, value
+from mapping.fields import Field, FieldReader, Naming
+from mapping.problems import Problems, RuleSetError, near
+from mapping.rules import Expr, RuleError, Scope, condition, instant, value
+from mapping.structure import digest
 
 VERSION = 1  # of the file's form, not of its content
 TEAMS = (
@@ -31,49 +30,12 @@ TEAMS = (
     "risk",
     "compliance",
 )
-FIELD_TYPES = ("string", "number", "date", "datetime", "enumeration", "checkboxes", "bool")
-HUB_VALUES = (
-    "client.email",
-    "client.first_name",
-    "client.last_name",
-    "client.phone",
-    "profile.stage",
-    "profile.stage_since",
-    "profile.states",
-    "tasks.next_action",
-    "tasks.next_action_due",
-)
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9]{0,19}")
 # Longer terms could, with a team that is hardly ever open, end after the calendar does.
 _MAX_TERM_MINUTES, _MAX_TERM_DAYS = 24 * 60, 50
+_OPTIONAL = {"sooner", "instead", "due_from", "cool_down_hours"}
 _DUE = re.compile(r"^(\d+) (minute|hour|day)s?$")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One mistake: the path where it stands, and what is wrong.
-
-    ``text`` is the whole value at ``path`` and ``offset`` the place in it, where that is known;
-    ``rule`` is the rule language's own error, which can name a file.
-    """
-
-    path: str
-    message: str
-    text: str = ""
-    offset: int = 0
-    rule: RuleError | None = None
-
-    def __str__(self) -> str:
-        return str(self.rule) if self.rule else f"{self.path}: {self.message}"
-
-
-class RuleSetError(ConfigError):
-    """The rule set cannot be used; ``problems`` are all of its mistakes."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +58,19 @@ class Sooner:
 
 
 @dataclass(frozen=True, slots=True)
+class Instead:
+    """Another team that owns the task where ``when`` holds."""
+
+    when: Expr
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
 class State:
-    """One client state and its playbook."""
+    """One client state and its playbook.
+
+    ``counts_from``: the instant from which the term counts, where that is not ``since``.
+    """
 
     id: str
     label: str
@@ -110,6 +83,26 @@ class State:
     body: str
     sooner: Sooner | None = None
     cool_down_h: int = 24
+    counts_from: Expr | None = None
+    instead: Instead | None = None
+
+    @property
+    def expressions(self) -> Iterator[Expr]:
+        """Every rule of it."""
+        yield self.when
+        yield self.since
+        if self.sooner:
+            yield self.sooner.when
+        if self.counts_from:
+            yield self.counts_from
+        if self.instead:
+            yield self.instead.when
+
+    @property
+    def dated_by(self) -> frozenset[str]:
+        """The source families that say when such a reason begins, and when its term does."""
+        counted = self.counts_from.families if self.counts_from else frozenset[str]()
+        return self.since.families | counted
 
     @property
     def context(self) -> frozenset[str]:
@@ -118,22 +111,11 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """One CRM property: an expression over facts, or a value the hub keeps (``hub``)."""
-
-    property: str
-    label: str
-    type: str
-    native: bool
-    expr: Expr | None = None
-    hub: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class RuleSet:
     """A checked rule set for the connected source families.
 
     ``off`` maps ids of stages, states and fields that read an unconnected source to that family.
+    ``fields`` are all values to compute or to keep, inputs of joins among them; see ``mapped``.
     """
 
     stages: tuple[Stage, ...]
@@ -142,6 +124,12 @@ class RuleSet:
     off: Mapping[str, str]
     digest: str
     scope: Scope
+    mapped: tuple[Field, ...] = ()
+    """The fields that are properties of the CRM."""
+    create: Expr | None = None
+    """Whose contact may be created in the CRM; None: everybody's. The others' are only updated."""
+    connected: frozenset[str] = frozenset()
+    """The source families somebody is connected for."""
 
     def stage(self, stage_id: str) -> Stage:
         """A stage by id (``KeyError`` if there is none)."""
@@ -152,18 +140,27 @@ class RuleSet:
         return next((s for s in self.states if s.id == state_id), None)
 
 
-def load(data: Mapping[str, Any], connected: Iterable[str], money_exponent: int = 2) -> RuleSet:
+def load(
+    data: Mapping[str, Any],
+    connected: Iterable[str],
+    money_exponent: int = 2,
+    naming: Naming | None = None,
+    where: Callable[[str], str] | None = None,
+) -> RuleSet:
     """Check plain data (from YAML) and build the rule set.
 
     Args:
         data: the parsed file.
         connected: source families somebody is connected for ("registry", "kyc", "psp").
         money_exponent: digits of the base currency.
+        naming: how properties are named in the CRM.
+        where: file and line of a path, for messages about the CRM's side of a field.
 
     Raises:
         RuleSetError: every problem found, each with its path.
     """
-    return _Loader(data, frozenset(connected), money_exponent).load()
+    loader = _Loader(data, frozenset(connected), money_exponent)
+    return loader.load(naming or Naming(), where)
 
 
 class _Loader:
@@ -171,41 +168,65 @@ class _Loader:
         self.data = data
         self.connected = connected
         self.exponent = exponent
-        self.problems: list[Problem] = []
+        self.check = Problems()
         self.off: dict[str, str] = {}
 
-    def load(self) -> RuleSet:
-        keys = {"version", "definitions", "stages", "states", "fields"}
-        self._keys("", self.data, keys, {"stages", "states", "fields"})
+    def load(self, naming: Naming, where: Callable[[str], str] | None) -> RuleSet:
+        keys = {"version", "definitions", "create", "stages", "states", "fields"}
+        self.check.keys("", self.data, keys, {"stages", "states", "fields"})
         if self.data.get("version", VERSION) != VERSION:
-            self._say("version", f"this program reads version {VERSION} of the file's form")
-        before = len(self.problems)
+            self.check.say("version", f"this program reads version {VERSION} of the file's form")
+        before = len(self.check.found)
         definitions = self._definitions()
-        if len(self.problems) > before:
-            raise RuleSetError(self.problems)
+        if len(self.check.found) > before:
+            raise RuleSetError(self.check.found)
         try:
             self.scope = Scope(FACTS, definitions, self.exponent)
         except RuleError as error:
-            self._rule_error(error.where or "definitions", self._definition_text(error), error)
-            raise RuleSetError(self.problems) from None
-        stages = [s for row in self._rows("stages") if (s := self._stage(*row))]
-        states = [t for row in self._rows("states") if (t := self._state(*row))]
-        fields = [f for row in self._rows("fields") if (f := self._field(*row))]
+            where_ = error.where or "definitions"
+            self.check.rule(where_, self._definition_text(error), error)
+            raise RuleSetError(self.check.found) from None
+        rows = {section: self._rows(section) for section in ("stages", "states", "fields")}
+        stages = tuple(s for row in rows["stages"] if (s := self._stage(*row)))
+        states = tuple(t for row in rows["states"] if (t := self._state(*row)))
+        words = {
+            f"profile.{name}": [str(row.get("id")) for _, row in rows[section]]
+            for name, section in (("stage", "stages"), ("states", "states"))
+        }
+        reader = FieldReader(self.check, self._value, self._is_off, naming, words, where)
+        fields = tuple(f for row in rows["fields"] for f in reader.read(*row))
         self._whole(stages, fields)
-        if self.problems:
-            raise RuleSetError(self.problems)
-        text = json.dumps(
-            [self.data, sorted(self.connected), self.exponent], sort_keys=True, default=str
-        )
-        digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-        return RuleSet(tuple(stages), tuple(states), tuple(fields), self.off, digest, self.scope)
+        create = self._create()
+        if self.check.found:
+            raise RuleSetError(self.check.found)
+        names = {naming.name(f.property, native=f.native): f for f in fields}
+        meaning = digest(stages, states, names, create, self.off, self.connected, self.exponent)
+        mapped = tuple(f for f in fields if not f.input)
+        return RuleSet(
+            stages, states, fields, self.off, meaning, self.scope, mapped, create,
+            frozenset(self.connected),
+        )  # fmt: skip
+
+    def _create(self) -> Expr | None:
+        """``always``, ``never`` or a rule; None is always."""
+        raw = self.data.get("create", "always")
+        if raw == "always":
+            return None
+        expr = self._expr("create", "false" if raw == "never" else raw, "condition")
+        if expr is not None and self._is_off("create", expr):
+            self.check.say(
+                "create",
+                f"reads facts of {self.off['create']}, which is not connected: connect it, or "
+                "write always, never or another rule",
+            )
+        return expr
 
     def _definitions(self) -> dict[str, str]:
         raw = self.data.get("definitions") or {}
         if not isinstance(raw, Mapping):
-            self._say("definitions", "expected a mapping of name: expression")
+            self.check.say("definitions", "expected a mapping of name: expression")
             return {}
-        return {str(k): self._text(f"definitions.{k}", v) for k, v in raw.items()}
+        return {str(k): self.check.rule_text(f"definitions.{k}", v) for k, v in raw.items()}
 
     def _definition_text(self, error: RuleError) -> str:
         raw = self.data.get("definitions") or {}
@@ -214,32 +235,36 @@ class _Loader:
     def _rows(self, section: str) -> list[tuple[str, Mapping[str, Any]]]:
         raw = self.data.get(section) or []
         if not isinstance(raw, list):
-            self._say(section, "expected a list")
+            self.check.say(section, "expected a list")
             return []
         rows: list[tuple[str, Mapping[str, Any]]] = []
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         for number, row in enumerate(raw):
             if not isinstance(row, Mapping):
-                self._say(f"{section}.{number}", "expected a mapping")
+                self.check.say(f"{section}.{number}", "expected a mapping")
                 continue
             name = str(row.get("id") or row.get("property") or number)
             if "id" in row and not (isinstance(row["id"], str) and _ID.fullmatch(row["id"])):
-                self._say(
+                self.check.say(
                     f"{section}.{name}.id",
                     "use up to 20 letters and digits, beginning with a letter",
                 )
-            if name in seen:
-                self._say(f"{section}.{name}", f"{name!r} stands twice")
-            seen.add(name)
-            rows.append((f"{section}.{name}", row))
+            path = f"{section}.{name}"
+            if name in seen:  # two rows may name one property in two ways: see FieldReader
+                seen[name] += 1
+                path = f"{path}#{seen[name]}"
+                if section != "fields":
+                    self.check.say(path, f"{name!r} stands twice", also=f"{section}.{name}")
+            seen.setdefault(name, 1)
+            rows.append((path, row))
         return rows
 
     def _stage(self, path: str, row: Mapping[str, Any]) -> Stage | None:
         required = {"id", "label", "when", "since", "team"}
-        if not self._keys(path, row, required, required):
+        if not self.check.keys(path, row, required, required):
             return None
-        label = self._words(f"{path}.label", row["label"])
-        self._one_of(f"{path}.team", row["team"], TEAMS)
+        label = self.check.words(f"{path}.label", row["label"])
+        self.check.one_of(f"{path}.team", row["team"], TEAMS)
         when = self._expr(f"{path}.when", row["when"], "condition")
         since = self._expr(f"{path}.since", row["since"], "instant")
         if when is None or since is None or self._is_off(row["id"], when, since):
@@ -248,17 +273,21 @@ class _Loader:
 
     def _state(self, path: str, row: Mapping[str, Any]) -> State | None:
         required = {"id", "label", "when", "since", "owner", "due", "action", "subject", "body"}
-        if not self._keys(path, row, required | {"sooner", "cool_down_hours"}, required):
+        if not self.check.keys(path, row, required | _OPTIONAL, required):
             return None
-        self._one_of(f"{path}.owner", row["owner"], TEAMS)
+        self.check.one_of(f"{path}.owner", row["owner"], TEAMS)
         when = self._expr(f"{path}.when", row["when"], "condition")
         since = self._expr(f"{path}.since", row["since"], "instant")
         term = self._term(f"{path}.due", row["due"])
         sooner = self._sooner(f"{path}.sooner", row.get("sooner"))
+        instead = self._instead(f"{path}.instead", row.get("instead"))
+        counts_from = None
+        if "due_from" in row:
+            counts_from = self._expr(f"{path}.due_from", row["due_from"], "instant")
         self._texts(path, row)
         cool_down = row.get("cool_down_hours", 24)
         if isinstance(cool_down, bool) or not isinstance(cool_down, int) or cool_down < 0:
-            self._say(f"{path}.cool_down_hours", "expected a whole number of hours")
+            self.check.say(f"{path}.cool_down_hours", "expected a whole number of hours")
             cool_down = 24
         if when is None or since is None or term is None or self._is_off(row["id"], when, since):
             return None
@@ -274,72 +303,45 @@ class _Loader:
             str(row["body"]),
             sooner,
             cool_down,
+            counts_from,
+            instead,
         )
 
     def _texts(self, path: str, row: Mapping[str, Any]) -> None:
         for key in ("label", "action", "subject", "body"):
-            text = self._words(f"{path}.{key}", row[key])
+            text = self.check.words(f"{path}.{key}", row[key])
             for found in _PLACEHOLDER.finditer(text):
                 name, message = found[1], ""
                 if key not in ("subject", "body"):
                     message = "facts in braces are filled in `subject` and `body` only"
                 elif name not in FACTS:
-                    message = f"there is no fact {name!r}{_near(name, FACTS)}"
+                    message = f"there is no fact {name!r}{near(name, FACTS)}"
                 if message:
-                    self.problems.append(Problem(f"{path}.{key}", message, text, found.start()))
+                    self.check.within(f"{path}.{key}", message, text, found.start())
+
+    def _instead(self, path: str, raw: object) -> Instead | None:
+        if raw is None:
+            return None
+        if not isinstance(raw, Mapping):
+            self.check.say(path, "expected {when: ..., owner: ...}")
+            return None
+        if not self.check.keys(path, raw, {"when", "owner"}, {"when", "owner"}):
+            return None
+        self.check.one_of(f"{path}.owner", raw["owner"], TEAMS)
+        when = self._expr(f"{path}.when", raw["when"], "condition")
+        return Instead(when, str(raw["owner"])) if when is not None else None
 
     def _sooner(self, path: str, raw: object) -> Sooner | None:
         if raw is None:
             return None
         if not isinstance(raw, Mapping):
-            self._say(path, "expected {when: ..., due: ...}")
+            self.check.say(path, "expected {when: ..., due: ...}")
             return None
-        if not self._keys(path, raw, {"when", "due"}, {"when", "due"}):
+        if not self.check.keys(path, raw, {"when", "due"}, {"when", "due"}):
             return None
         when = self._expr(f"{path}.when", raw["when"], "condition")
         term = self._term(f"{path}.due", raw["due"])
         return Sooner(when, term) if when is not None and term is not None else None
-
-    def _field(self, path: str, row: Mapping[str, Any]) -> Field | None:
-        allowed = {"property", "label", "type", "value", "from", "native"}
-        if not self._keys(path, row, allowed, {"property", "label", "type"}):
-            return None
-        self._one_of(f"{path}.type", row["type"], FIELD_TYPES)
-        name, label, native = str(row["property"]), row["label"], row.get("native", False)
-        self._words(f"{path}.label", label)
-        if not isinstance(native, bool):
-            self._say(f"{path}.native", "expected true or false")
-            native = False
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,79}", name):
-            self._say(f"{path}.property", "use lower-case letters, digits and underscores")
-        if ("value" in row) == ("from" in row):
-            self._say(path, "needs exactly one of 'value' (an expression) and 'from'")
-            return None
-        if "from" in row:
-            self._one_of(f"{path}.from", row["from"], HUB_VALUES)
-            return Field(name, str(label), row["type"], native, hub=str(row["from"]))
-        expr = self._expr(f"{path}.value", row["value"], "value")
-        if expr is None or self._is_off(name, expr):
-            return None
-        self._field_type(path, row["type"], expr)
-        return Field(name, str(label), row["type"], native, expr=expr)
-
-    def _field_type(self, path: str, type_: str, expr: Expr) -> None:
-        fits = {
-            "string": {FactType.TEXT, FactType.ENUM},
-            "enumeration": {FactType.ENUM, FactType.TEXT},
-            "number": {FactType.COUNT, FactType.MONEY, FactType.LOTS, FactType.RATIO},
-            "date": {FactType.TIME},
-            "datetime": {FactType.TIME},
-            "bool": {FactType.BOOL},
-            "checkboxes": set[FactType](),
-        }
-        if type_ in fits and expr.type not in fits[type_]:
-            self._say(
-                f"{path}.type",
-                f"a {expr.type.value} cannot fill a {type_} property; "
-                f"fitting types: {', '.join(t for t, facts in fits.items() if expr.type in facts)}",
-            )
 
     def _term(self, path: str, raw: object) -> Term | None:
         text = " ".join(str(raw).split())
@@ -349,7 +351,7 @@ class _Loader:
             return Term(days=1)
         match = _DUE.match(text)
         if match is None or int(match[1]) == 0:
-            self._say(
+            self.check.say(
                 path,
                 f"{text[:40]!r} is no due time: write '5 minutes', '1 hour', 'same day', "
                 "'next day' or '2 days'",
@@ -361,33 +363,22 @@ class _Loader:
             return Term(days=number)
         if match[2] != "day" and minutes <= _MAX_TERM_MINUTES:
             return Term(minutes=minutes)
-        self._say(path, f"too long: at most 24 hours of open time, or {_MAX_TERM_DAYS} days")
+        self.check.say(path, f"too long: at most 24 hours of open time, or {_MAX_TERM_DAYS} days")
         return None
+
+    def _value(self, path: str, raw: object) -> Expr | None:
+        return self._expr(path, raw, "value")
 
     def _expr(self, path: str, raw: object, want: str) -> Expr | None:
         read = {"condition": condition, "instant": instant, "value": value}[want]
-        text = self._text(path, raw)
+        text = self.check.rule_text(path, raw)
         if not text:
             return None
         try:
             return read(text, self.scope, path)
         except RuleError as error:
-            self._rule_error(path, text, error)
+            self.check.rule(path, text, error)
             return None
-
-    def _rule_error(self, path: str, text: str, error: RuleError) -> None:
-        before = text.split("\n")[: error.line - 1]
-        offset = sum(len(line) + 1 for line in before) + error.column - 1
-        self.problems.append(Problem(path, error.message, text, offset, error))
-
-    def _text(self, path: str, raw: object) -> str:
-        """A rule as text; YAML reads ``true`` and ``5`` as something else."""
-        if isinstance(raw, bool):
-            return str(raw).lower()
-        if isinstance(raw, str | int | float) and str(raw).strip():
-            return str(raw)
-        self._say(path, "expected a rule such as deposits > 0; put it in quotes")
-        return ""
 
     def _is_off(self, name: str, *exprs: Expr) -> bool:
         missing = sorted({f for e in exprs for f in e.families} - self.connected)
@@ -395,39 +386,10 @@ class _Loader:
             self.off[str(name)] = missing[0]
         return bool(missing)
 
-    def _whole(self, stages: list[Stage], fields: list[Field]) -> None:
-        if not self.problems and (not stages or stages[-1].when.text.strip().lower() != "true"):
-            self._say("stages", 'the last stage must be `when: "true"`, so that everyone has one')
+    def _whole(self, stages: tuple[Stage, ...], fields: tuple[Field, ...]) -> None:
+        if not self.check.found and (not stages or stages[-1].when.text.strip().lower() != "true"):
+            self.check.say(
+                "stages", 'the last stage must be `when: "true"`, so that everyone has one'
+            )
         if len(fields) > 500:
-            self._say("fields", f"{len(fields)} fields; a CRM record holds at most 500")
-
-    def _keys(
-        self, path: str, row: Mapping[str, Any], allowed: set[str], required: set[str]
-    ) -> bool:
-        prefix = f"{path}." if path else ""
-        for key in row:
-            if key not in allowed:
-                self._say(f"{prefix}{key}", f"unknown key{_near(str(key), allowed)}")
-        missing = sorted(required - set(row))
-        for key in missing:
-            self._say(path or key, f"{key!r} is missing")
-        return not missing
-
-    def _one_of(self, path: str, raw: object, valid: Iterable[str]) -> None:
-        names = ", ".join(valid)
-        if raw not in tuple(valid):
-            self._say(path, f"{str(raw)[:40]!r} is not one of: {names}")
-
-    def _words(self, path: str, raw: object) -> str:
-        if isinstance(raw, str) and raw.strip():
-            return raw
-        self._say(path, "expected a text that is not blank")
-        return ""
-
-    def _say(self, path: str, message: str) -> None:
-        self.problems.append(Problem(path, message))
-
-
-def _near(name: str, names: Iterable[str]) -> str:
-    close = get_close_matches(name, sorted(names), n=1)
-    return f". Did you mean {close[0]!r}?" if close else f"; known: {', '.join(sorted(names)[:40])}"
+            self.check.say("fields", f"{len(fields)} fields; a CRM record holds at most 500")

@@ -8,16 +8,17 @@ choices are joined with ``;``. A destination turns these into its own wire form 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from mapping.calendars import local_date
 from mapping.rules import Fact, FactType
+from mapping.wall import HOLD
 
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
-_LOTS_DIGITS = 2
+_LOTS_DIGITS = 4  # stored in ten-thousandths
 
 
 def canonical(value: object, fact_type: FactType, field_type: str, zone: str, digits: int) -> str:
@@ -27,19 +28,31 @@ def canonical(value: object, fact_type: FactType, field_type: str, zone: str, di
         value: what the database computed (ms for times, minor units for money).
         digits: digits of the brand's base currency.
     """
+    if value is not None and field_type == "date":
+        return local_date(_int(value), zone).isoformat()
+    return plain(value, fact_type, digits)
+
+
+def plain(value: object, fact_type: FactType, digits: int) -> str:
+    """The same where the property's type does not matter: a time is its milliseconds."""
     if value is None:
         return ""
-    if field_type == "bool":
-        return "true" if value else "false"
-    if field_type == "date":
-        return local_date(_int(value), zone).isoformat()
-    if field_type == "datetime":
+    # Asked for every field of every contact: the most frequent kinds first.
+    if fact_type is FactType.TEXT or fact_type is FactType.ENUM or fact_type is FactType.COUNT:
+        return str(value)
+    if fact_type is FactType.TIME:
         return str(_int(value))
     if fact_type is FactType.MONEY:
         return f"{Decimal(_int(value)).scaleb(-digits):f}"
+    if fact_type is FactType.BOOL:
+        return "true" if value else "false"
     if fact_type is FactType.LOTS:
         return f"{Decimal(_int(value)).scaleb(-_LOTS_DIGITS):f}"
-    return str(value)
+    return f"{Decimal(str(value)):f}"  # a ratio: no CRM takes an exponent
+
+
+SPELLED = frozenset({"number", "checkboxes", "email"})
+"""Field types of which two texts may mean one value."""
 
 
 def same(field_type: str, ours: str, theirs: str) -> bool:
@@ -61,12 +74,26 @@ def same(field_type: str, ours: str, theirs: str) -> bool:
 
 
 def fill(
-    template: str, facts: Mapping[str, object], declared: Mapping[str, Fact], zone: str, digits: int
+    template: str,
+    facts: Mapping[str, object],
+    declared: Mapping[str, Fact],
+    zone: str,
+    digits: int,
+    connected: Container[str],
+    hidden: Container[str] = (),
 ) -> str:
-    """A task text with each ``{fact}`` replaced by words; blank facts read "not known"."""
+    """A task text with each ``{fact}`` replaced by words.
+
+    A blank fact reads "not known", one of a source family that is not ``connected`` says so, and
+    a ``hidden`` one is behind the compliance wall.
+    """
 
     def word(match: re.Match[str]) -> str:
         name = match[1]
+        if name in hidden:
+            return HOLD
+        if declared[name].family not in connected:
+            return "not connected"
         return words(facts.get(name), declared[name], zone, digits)
 
     return _PLACEHOLDER.sub(word, template).strip()

@@ -60,7 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="brokersync-simulator-") as folder:
         url = known.registry_url or f"sqlite:///{Path(folder) / 'registry.db'}"
         options = Options(
-            url, known.seed, known.clients, known.days, known.day, known.live, _hubspot(known)
+            url,
+            folder,
+            known.seed,
+            known.clients,
+            known.days,
+            known.day,
+            known.live,
+            _hubspot(known),
         )
         server = SimulatorServer(options, known.port, known.hubspot_latency_ms / 1000)
         sys.stdout.write(json.dumps(server.description()) + "\n")

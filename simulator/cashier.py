@@ -38,10 +38,15 @@ class _Deposit:
 
 
 class Cashier:
-    """One client's payments up to the end of the story; ``events`` in no particular order."""
+    """One client's payments up to the end of the story; ``events`` in no particular order.
 
-    def __init__(self, rng: Random, key: str, currency: str, end: int) -> None:
+    Args:
+        wealth: multiplies what is paid in.
+    """
+
+    def __init__(self, rng: Random, key: str, currency: str, end: int, wealth: int = 1) -> None:
         self.rng, self.key, self.currency, self.end = rng, key, currency, end
+        self.wealth = wealth
         self.events: list[Event] = []
         self.succeeded: list[_Deposit] = []
         self._count = 0
@@ -219,7 +224,7 @@ class Cashier:
     def _amount(self) -> Decimal:
         rng = self.rng
         amount = Decimal(rng.choice((50, 100, 100, 200, 250, 500, 1000, 2500, 6000)))
-        amount *= _SCALE.get(self.currency, 1)
+        amount *= _SCALE.get(self.currency, 1) * self.wealth
         if rng.random() < 0.3:
             amount += self._unit * rng.randrange(1, 100)
         return amount.quantize(self._unit)

@@ -2,7 +2,8 @@
 
 The page names payments P1, W1; the PSP knows digits only, so they become numbers here, in the
 page's order. What a vendor row must have and the page leaves out (a refund's own number, the
-amount of a dispute that is won) is filled in the plainest way.
+amount of a dispute that is won, the trading account on which something is traded or booked) is
+filled in the plainest way.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from typing import Any
 
 import yaml
 
+from simulator.server_clock import server_day
 from simulator.story import Brand, Client, Event, World, ordered
 
-HUB_SOURCES = frozenset({"registry", "kyc", "psp"})
+HUB_SOURCES = frozenset({"registry", "kyc", "psp", "trading", "ledger", "affiliate", "helpdesk"})
+_FIRST_LOGIN = 70_000_000
 _BRANDS = {"alpha": Brand("alpha", "Europe/Nicosia", "USD", "offshore", 1980)}
 _MOVEMENTS = ("refunded", "chargeback_opened", "chargeback_won", "chargeback_lost")
 
@@ -41,7 +44,7 @@ class Example:
 
     @property
     def runnable(self) -> bool:
-        """Whether registry, KYC and PSP are all it needs."""
+        """Whether it needs no other family than those that there are connectors for."""
         return set(self.sources) <= HUB_SOURCES
 
     @property
@@ -96,9 +99,26 @@ def _clients(number: int, story: list[list[Any]], brand: str) -> list[Client]:
             money = disputed.get(data["payment"], {})
             data = {k: v for k, v in money.items() if k in ("amount", "currency")} | data
             data["id"] = str(200_000 + 100 * number + len(events.get(client, [])))
-        event = Event(_ms(at), name, data, 0 if seen is None else _ms(seen))
-        events.setdefault(client, []).append(event)
+        told = events.setdefault(client, [])
+        login = data.pop("login", _FIRST_LOGIN + number)
+        if name == "traded" or name.startswith("ledger_"):
+            data["login"] = login
+            _check_day(data.pop("day", None), _ms(at))
+            if not any(e.name == "account_opened" for e in told):
+                told.append(_account(login, told[0].at, data.get("currency", "USD")))
+        told.append(Event(_ms(at), name, data, 0 if seen is None else _ms(seen)))
     return [Client(brand, key, ordered(found)) for key, found in events.items()]
+
+
+def _account(login: int, registered: int, currency: str) -> Event:
+    data = {"group": "real\\std", "currency": currency, "leverage": 100}
+    return Event(registered + 60_000, "account_opened", {"login": login, **data})
+
+
+def _check_day(day: date | None, at: int) -> None:
+    """The page's trading days are those of the server's clock, which the instant tells."""
+    if day is not None and day.toordinal() - date(1970, 1, 1).toordinal() != server_day(at):
+        raise ValueError(f"the page's day {day} is not the server's at {at}")
 
 
 def _plain(value: Any) -> Any:

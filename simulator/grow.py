@@ -10,7 +10,23 @@ What keeps the world observable by polling, and so comparable with its truth:
 * a row becomes visible at most 4 minutes after it happened (other rows overtake it), and of one
   row the creation never becomes visible after a later step;
 * nobody joins an address within an hour of its first owner, and shared addresses never change;
-* a merged client never had a KYC case; it registered after the client it is merged into.
+* a merged client never had a KYC case, nor an affiliate; it registered after the client it is
+  merged into;
+* trades and bookings happen at whole seconds, on accounts seen before them; no trade opens or
+  closes while the market is closed (crypto does on the server's Saturday), nor within ten minutes
+  of the server's midnight, so no deal's day is in doubt, nor is anything booked at a time that the
+  server's clock shows twice; a position opens and closes with a trade at the same second, and both
+  are seen at once;
+* a swap is charged only on accounts in the brand's base, so it does not matter whether commission
+  and swap are turned into the base together or apart;
+* a client has one attribution, at registration; what the affiliate reports show of it changes
+  between minute 50 and minute 55 of an hour and is seen before the next, within 30 days of the
+  registration; a doubt is raised once; the affiliate changes only in the last fifth of the story,
+  and no payout comes within two days before it, nor any after it;
+* a step of a ticket is seen one to four minutes after it and never in the last five minutes of an
+  hour, since the export withholds its last minute; who writes tickets can be found by the client
+  id, or by an address that is verified, the client's alone and never changes;
+* partners do not change.
 """
 
 from __future__ import annotations
@@ -20,9 +36,13 @@ from collections.abc import Iterable
 from random import Random
 from typing import Any
 
+from simulator.affiliates import PARTNERS, Referral
 from simulator.cashier import Cashier
+from simulator.helpdesk_story import Helpdesk
 from simulator.people import Plan, describe, registry_events, respelled
+from simulator.server_clock import when_open
 from simulator.story import DAY_MS, HOUR_MS, Brand, Client, Event, World, ordered
+from simulator.trader import Trader
 from simulator.verification import Case, reversal, spread
 
 START_MS = 1_767_571_200_000  # 2026-01-05T00:00:00Z, a Monday
@@ -44,6 +64,8 @@ _FIRST_PAYMENT = {"alpha": 99_400, "beta": 99_700}
 _LEAVING = ("self_excluded", "self_excluded", "closed", "closed", "banned", "deleted")
 _MINUTE = 60_000
 _MAX_DELAY_S = 240
+# What nobody sees late: an account, before anything happens on it; positions, with their trade.
+_PROMPT = ("account_opened", "position_opened", "position_closed")
 
 
 def grow(seed: int, clients: int = 1000, days: int = 60, start_ms: int = START_MS) -> World:
@@ -67,10 +89,16 @@ def _grown(seed: int, clients: int, days: int, start_ms: int) -> World:
     _duplicates(rng, plans, end)
     _leavers(rng, plans, end)
     lives = [(plan, _life(plan, end)) for plan in plans]
+    turns = end - (end - start_ms) // 5
+    more = [_afterlife(plan, events, end, turns) for plan, events in lives]
     for brand in BRANDS:
-        _number((e for p, events in lives if p.brand == brand for e in events), brand)
-    cast = [Client(plan.brand, plan.id, _seen(plan.rng, events)) for plan, events in lives]
-    return World(cast, BRANDS, start_ms, RATES)
+        told = zip(lives, more, strict=True)
+        _number((e for (p, a), b in told if p.brand == brand for e in (*a, *b)), brand)
+    cast = [
+        Client(plan.brand, plan.id, ordered([*_seen(plan.rng, events), *_seen_more(plan, others)]))
+        for (plan, events), others in zip(lives, more, strict=True)
+    ]
+    return World(cast, BRANDS, start_ms, RATES, PARTNERS)
 
 
 def _plans(rng: Random, seed: int, clients: int, start: int, end: int) -> list[Plan]:
@@ -87,7 +115,10 @@ def _plans(rng: Random, seed: int, clients: int, start: int, end: int) -> list[P
         brand = "alpha" if rng.random() < 0.6 else "beta"
         counts[brand] += 1  # the same ids occur in both brands
         own = Random(f"client {seed} {number}")
-        plans.append(Plan(brand, str(counts[brand]), number, at, own))
+        plan = Plan(brand, str(counts[brand]), number, at, own, seed=seed)
+        if plan.stream("wealth").random() < 0.06:
+            plan.wealth = 4
+        plans.append(plan)
     return plans
 
 
@@ -135,7 +166,7 @@ def _life(plan: Plan, end: int) -> list[Event]:
     """Everything that happens to one client, in order."""
     rng = plan.rng
     registry = registry_events(plan, end)
-    cashier = Cashier(rng, f"{plan.brand}:{plan.id}", plan.currency, end)
+    cashier = Cashier(rng, f"{plan.brand}:{plan.id}", plan.currency, end, plan.wealth)
     case = Case(rng, plan.registered, end)
     if plan.duplicate_of:
         cashier.deposits(plan.registered + spread(rng, 5 * _MINUTE, DAY_MS), plan.registered)
@@ -153,11 +184,41 @@ def _life(plan: Plan, end: int) -> list[Event]:
     if approval and rng.random() < 0.03:
         case.second_thought()
     elif approval and rng.random() < 0.08 and not plan.survives and not plan.leaves:
-        change = reversal(rng, approval, [e.at for e in cashier.events], end)
+        change = reversal(rng, approval, _busy(cashier.events), end)
         if change:
             kyc.append(change)
             plan.leaves = change.at, "finally rejected"
     return _until_left(plan, registry, kyc, cashier.events)
+
+
+def _busy(payments: list[Event]) -> list[int]:
+    """When something happens at the cashier, or a first trade is due, which begins a task."""
+    paid_in = [e.at for e in payments if e.name == "deposit_succeeded"]
+    return [*(e.at for e in payments), *(when_open(at + HOUR_MS) for at in paid_in)]
+
+
+def _afterlife(plan: Plan, events: list[Event], end: int, turns: int) -> list[Event]:
+    """What the other systems know of a client: trading server, affiliates, helpdesk."""
+    left = min(end, plan.leaves[0]) if plan.leaves else end
+    payments = [e for e in events if "payment" in e.data]
+    approved = (e.at for e in events if e.name == "kyc_approved")
+    trader = Trader(plan.stream("trading"), plan, BRANDS[plan.brand].base_currency, left)
+    trader.tell(payments, next(approved, None), end)
+    helpdesk = Helpdesk(plan.stream("helpdesk"), plan, left)
+    helpdesk.tell(events)
+    if helpdesk.events and not _one_address(plan, events):
+        plan.data["helpdesk_id"] = True  # the helpdesk knows the client id
+    referral = Referral(plan.stream("affiliate"), plan, left, turns)
+    if plan.data["source_type"] == "affiliate" and not plan.duplicate_of:
+        funded = (e.at for e in payments if e.name == "deposit_succeeded")
+        referral.tell(next(funded, None))
+    return [*trader.events, *helpdesk.events, *referral.events]
+
+
+def _one_address(plan: Plan, events: list[Event]) -> bool:
+    """Whether an address alone leads to the client, all the time."""
+    mine = bool(plan.data["email"]) and plan.data["verified"] and not plan.shared_email
+    return mine and not any("email" in e.data for e in events if e.name == "profile_updated")
 
 
 def _pay(plan: Plan, case: Case, cashier: Cashier) -> None:
@@ -205,6 +266,24 @@ def _renumber(data: Any, numbers: dict[str, str]) -> None:
     for name in ("payment", "id", "filing"):
         if name in data:
             data[name] = numbers[data[name]]
+
+
+def _seen_more(plan: Plan, events: list[Event]) -> list[Event]:
+    """When each event of the other systems can be seen; steps of a ticket keep their order."""
+    rng = plan.stream("delays")
+    prompt = {e.at for e in events if e.name in _PROMPT}
+    shown: dict[str, int] = {}
+    result = []
+    for event in ordered(events):
+        visible, name = event.at, event.name
+        if name.startswith("ticket_"):
+            visible += rng.randrange(60, _MAX_DELAY_S + 1) * 1000
+            visible = max(visible, shown.get(event.data["ticket"], 0))
+            shown[event.data["ticket"]] = visible
+        elif name != "attributed" and event.at not in prompt and rng.random() < 0.12:
+            visible += rng.randrange(5, _MAX_DELAY_S + 1) * 1000
+        result.append(Event(event.at, name, event.data, visible))
+    return result
 
 
 def _seen(rng: Random, events: list[Event]) -> list[Event]:

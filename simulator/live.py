@@ -13,7 +13,8 @@ class LiveWorld(World):
     @classmethod
     def of(cls, world: World) -> LiveWorld:
         """A grown world with its clock tied to the machine's."""
-        return cls(world.clients.values(), world.brands, world.start_ms, world.rates)
+        cast = world.clients.values()
+        return cls(cast, world.brands, world.start_ms, world.rates, world.partners)
 
     @staticmethod
     def today() -> int:

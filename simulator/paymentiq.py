@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
 
-from simulator.faults import Faults
 from simulator.payment_rows import CHILDREN, DEPOSITS, WITHDRAWALS, child_row, payment_row
 from simulator.story import Client, Event, World, ordered
+from simulator.vendor import Listing
 from simulator.wire import Request, Response
 
 TOKEN = "/paymentiq/oauth/token"
@@ -32,12 +32,8 @@ class _Entry:
     row: dict[str, Any]
 
 
-class PaymentIQFake:
-    """One merchant of one brand.
-
-    Args:
-        latency_s: what each answer takes, on the world's clock.
-    """
+class PaymentIQFake(Listing):
+    """One merchant of one brand."""
 
     def __init__(
         self,
@@ -48,30 +44,19 @@ class PaymentIQFake:
         merchant_id: int,
         latency_s: float = 0.05,
     ) -> None:
-        self.world = world
+        super().__init__(world, latency_s)
         self.brand_id = brand_id
         self.client_id = client_id
         self.client_secret = client_secret
         self.merchant_id = merchant_id
-        self.latency_s = latency_s
-        self.faults = Faults()
-        self.calls = 0
         self.edits: dict[str, dict[str, Any]] = {}
         """Row id -> fields laid over it, None takes the field away (tests break rows with it)."""
         self._tokens: dict[str, int] = {}
         self._entries: dict[str, _Entry] = {}
         self._order: list[tuple[int, int, str]] = []
         self._events: dict[tuple[str, str], list[Event]] = {}
-        self._upto_ms = -1
-        self._cast = 0
 
-    def handle(self, request: Request) -> Response:
-        """Answer as the vendor would."""
-        self.calls += 1
-        self.world.sleep(self.latency_s)
-        struck = self.faults.strike(self.world)
-        if struck is not None:
-            return struck
+    def _answer(self, request: Request) -> Response:
         if request.path == TOKEN:
             return self._token(request)
         if request.path != PAYMENTS or request.method != "GET":
@@ -131,21 +116,14 @@ class PaymentIQFake:
             return row
         return {k: v for k, v in {**row, **edits}.items() if v is not None}
 
-    def _fold(self) -> None:
-        """Take in what became visible since the last call."""
-        if len(self.world.clients) != self._cast:
-            self._cast, self._upto_ms = len(self.world.clients), -1
-            self._entries.clear()
-            self._order.clear()
-            self._events.clear()
-        if self.world.story_ms <= self._upto_ms:
-            return
-        for client, event in self.world.between(self._upto_ms, self.world.story_ms):
-            if client.brand == self.brand_id and "payment" in event.data:
-                self._take(client, event)
-        self._upto_ms = self.world.story_ms
+    def _forget(self) -> None:
+        self._entries.clear()
+        self._order.clear()
+        self._events.clear()
 
     def _take(self, client: Client, event: Event) -> None:
+        if client.brand != self.brand_id or "payment" not in event.data:
+            return
         brand = self.world.brands[self.brand_id]
         if event.name not in (*DEPOSITS, *WITHDRAWALS, *CHILDREN):
             return

@@ -36,7 +36,10 @@ _CURRENCIES = {
 
 @dataclass(slots=True)
 class Plan:
-    """What is decided about a client before its life is told."""
+    """What is decided about a client before its life is told.
+
+    ``wealth`` multiplies what it pays in.
+    """
 
     brand: str
     id: str
@@ -49,6 +52,12 @@ class Plan:
     duplicate_of: Plan | None = None
     survives: bool = False
     leaves: tuple[int, str] | None = None
+    seed: int = 0
+    wealth: int = 1
+
+    def stream(self, topic: str) -> Random:
+        """Chance of the client's own for one topic: what one tells does not change another."""
+        return Random(f"{topic} {self.seed} {self.number}")
 
     @property
     def normal(self) -> bool:

@@ -34,6 +34,8 @@ OWNERS: tuple[Owner, ...] = (
     Owner("70123", "oona.obrien@broker.example", "Oona", "O'Brien"),
     Owner("70131", "sofia.marques@broker.example", "Sofia", "Marques"),
     Owner("70132", "sam.lindqvist@broker.example", "Sam", "Lindqvist"),
+    Owner("70141", "rania.nasser@broker.example", "Rania", "Nasser"),
+    Owner("70142", "rui.fonseca@broker.example", "Rui", "Fonseca"),
     Owner("70199", "gone.colleague@broker.example", "Gone", "Colleague", archived=True),
 )
 
@@ -41,4 +43,5 @@ TEAMS: Mapping[str, Team] = {
     "payments": Team(members=("70111",), queue="70110"),
     "onboarding": Team(members=("70121", "70122", "70123")),
     "support": Team(members=("70131", "70132")),
+    "retention": Team(members=("70141", "70142")),
 }

@@ -6,16 +6,25 @@ import json
 import resource
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs
 
+from simulator.affiliates import PAYOUT_CURRENCY
+from simulator.cellxpert import CellxpertFake
 from simulator.loopback import ClockServer, HttpServer
 from simulator.portal import OWNERS, TEAMS
 from simulator.registry import CRM_CLIENTS
 from simulator.simulation import ACCESS_TOKEN, Options, Simulation
-from simulator.wire import Request, Response
+from simulator.wire import Fake, Request, Response
+from simulator.zendesk import ZendeskFake
 
+LEDGER_RULES = [
+    {"kind": "wire", "action": 2, "comment": "^Wire"},
+    {"kind": "transfer", "action": 2, "comment": "transfer"},
+]
+"""What the trading servers' comments mean, as an admin would say it."""
 _Action = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
@@ -41,7 +50,10 @@ class SimulatorServer:
         self.fakes: dict[str, HttpServer] = {}
         for n, (name, fake) in enumerate(sorted(simulation.fakes.items()), start=2):
             latency = hubspot_latency_s if name == "hubspot" else 0.0
-            self.fakes[name] = HttpServer(fake, port and port + n, latency)
+            self.fakes[name] = HttpServer(_dated(fake, simulation.now), port and port + n, latency)
+        for name, vendor in simulation.vendors.items():
+            if isinstance(vendor, CellxpertFake):
+                vendor.download_base = self.fakes[name].url  # no host but ours on loopback
 
     def description(self) -> dict[str, Any]:
         """Base URLs, credentials and instants, as one JSON object."""
@@ -59,10 +71,27 @@ class SimulatorServer:
                     "base_url": self.fakes[f"paymentiq-{name}"].url,
                     **access["paymentiq"],
                 },
+                "mt5": {
+                    "url": simulation.servers[name].url,
+                    "server": f"live-{name}",
+                    "server_tz": "NY+7",
+                    "client_column": "ID",
+                    "ledger_rules": LEDGER_RULES,
+                },
+                "cellxpert": {
+                    "base_url": self.fakes[f"cellxpert-{name}"].url,
+                    **access["cellxpert"],
+                    "currency": PAYOUT_CURRENCY,
+                },
+                "zendesk": {
+                    "base_url": self.fakes[f"zendesk-{name}"].url,
+                    **self._helpdesk(name),
+                },
             }  # fmt: skip
         return {
             "control": self.control.url,
             "clock": self.clock.address,
+            "clock_file": "" if simulation.clock_page is None else str(simulation.clock_file),
             **simulation.state(),
             "registry": {"url": simulation.options.registry_url, "table": CRM_CLIENTS.name},
             "brands": brands,
@@ -80,7 +109,22 @@ class SimulatorServer:
         self.clock.close()
         for fake in self.fakes.values():
             fake.close()
-        self.simulation.registry.close()
+        self.simulation.close()
+
+    def _helpdesk(self, brand: str) -> dict[str, Any]:
+        vendor = self.simulation.vendors[f"zendesk-{brand}"]
+        return vendor.settings() if isinstance(vendor, ZendeskFake) else {}
+
+
+def _dated(fake: Fake, now: Callable[[], int]) -> Fake:
+    """The fake with the Date header that every server sends, by the world's clock."""
+
+    def answer(request: Request) -> Response:
+        found = fake(request)
+        date = formatdate(now() / 1000, usegmt=True)
+        return replace(found, headers={"date": date, **found.headers})
+
+    return answer
 
 
 class Control:

@@ -6,18 +6,24 @@ import gc
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from simulator.cellxpert import CellxpertFake, FakePartner
+from simulator.clock_page import ClockPage
 from simulator.grow import grow
 from simulator.hubspot import FakeOwner, HubSpotFake
 from simulator.live import LiveWorld
+from simulator.metatrader.fake import MetaTrader
 from simulator.paymentiq import PaymentIQFake
 from simulator.portal import OWNERS
 from simulator.registry import RegistryTable
 from simulator.story import DAY_MS, World
 from simulator.sumsub import SumsubFake
 from simulator.truth import ContactGroup, Profile, Task, TaskLedger, contacts, profile
+from simulator.vendor import Vendor
 from simulator.wire import Fake, Request, Response
+from simulator.zendesk import ZendeskFake
 
 ACCESS_TOKEN = "pat-na1-simulated"
 
@@ -30,10 +36,12 @@ class Options:
         live: the story starts now and goes on in real time, instead of being advanced.
         day: the story starts this many days in; reasons older than that open no task.
         registry_url: where the broker's client table goes.
+        folder: where the trading servers' exports go, a SQLite file a brand.
         hubspot: keyword arguments for the CRM's fake (limits, lag, unique task keys, ...).
     """
 
     registry_url: str
+    folder: str
     seed: int = 7
     clients: int = 1000
     days: int = 60
@@ -51,12 +59,17 @@ class Simulation:
         self.world = _grown(options)
         self.end_ms = self.world.start_ms + options.days * DAY_MS
         self.live_from = self.world.start_ms + round(options.day * DAY_MS)
+        self.clock_file = Path(options.folder, "clock")
+        self.clock_page: ClockPage | None = None
         if options.live:
             self.live_from = self.world.now_ms
+        else:
+            self.clock_page = ClockPage(self.clock_file)
         self.world.advance_to(self.live_from)
         self.registry = RegistryTable(self.world, options.registry_url)
         self.registry.create()
         self.registry.refresh()
+        self.servers = {name: self._server(name) for name in self.world.brands}
         self.ledger = TaskLedger(self.world, self.live_from)
         owners = [
             FakeOwner(o.id, o.email, o.first_name, o.last_name, o.kind, o.archived) for o in OWNERS
@@ -72,29 +85,81 @@ class Simulation:
                     "client_secret": f"paymentiq-secret-{name}",
                     "merchant_id": brand.merchant_id,
                 },
+                "cellxpert": {
+                    "admin_url": f"tenant-{name}",
+                    "user": f"hub-{name}",
+                    "password": f"cellxpert-secret-{name}",
+                },
+                "zendesk": {
+                    "email": f"ada@{name}.example",
+                    "api_token": f"zendesk-secret-{name}",
+                },
             }
             for name, brand in self.world.brands.items()
         }
         self.fakes: dict[str, Fake] = {"hubspot": self.locked(self.hubspot.handle)}
-        self.vendors: dict[str, SumsubFake | PaymentIQFake] = {}
+        self.vendors: dict[str, Vendor] = {}
         for name, secrets in self.credentials.items():
             self.vendors[f"sumsub-{name}"] = SumsubFake(self.world, name, **secrets["sumsub"])
             self.vendors[f"paymentiq-{name}"] = PaymentIQFake(
                 self.world, name, **secrets["paymentiq"]
             )
+            self.vendors[f"cellxpert-{name}"] = CellxpertFake(
+                self.world, name, **secrets["cellxpert"], partners=self._partners(name)
+            )
+            self.vendors[f"zendesk-{name}"] = ZendeskFake(
+                self.world, [name], **secrets["zendesk"], requests_per_minute=self._a_minute
+            )
         for name, fake in self.vendors.items():
             self.fakes[name] = self.locked(fake.handle)
+        self._show()
         # Half a million small objects that stay: not worth a look at every collection.
         gc.freeze()
+
+    @property
+    def _a_minute(self) -> int:
+        """Calls of the helpdesk's exports: ten, as the vendor has it; more where somebody tries
+        things out by hand, and would wait for real."""
+        return 600 if self.options.live else 10
+
+    def _server(self, brand: str) -> MetaTrader:
+        """A brand's trading server, whose export is up to date with the story."""
+        path = Path(self.options.folder) / f"mt5-{brand}.db"
+        server = MetaTrader(self.world, f"sqlite:///{path}", brand=brand)
+        server.create()
+        server.refresh()
+        return server
+
+    def _partners(self, brand: str) -> list[FakePartner]:
+        return [
+            FakePartner(p.id, p.name, p.plan, status=p.status)
+            for p in self.world.partners.get(brand, ())
+        ]
+
+    def close(self) -> None:
+        """Give back the databases."""
+        self.registry.close()
+        if self.clock_page is not None:
+            self.clock_page.close()
+            self.clock_page = None
+        for server in self.servers.values():
+            server.close()
 
     def locked(self, handle: Fake) -> Fake:
         """The same fake behind the lock."""
 
         def answer(request: Request) -> Response:
             with self.lock:
-                return handle(request)
+                try:
+                    return handle(request)
+                finally:
+                    self._show()
 
         return answer
+
+    def _show(self) -> None:
+        if self.clock_page is not None:
+            self.clock_page.show(self.world.now_ms)
 
     def now(self) -> int:
         """The clock."""
@@ -105,13 +170,17 @@ class Simulation:
         """Let the clock go on; the instant after."""
         with self.lock:
             self.world.sleep(seconds)
+            self._show()
             return self.world.now_ms
 
     def advance_to(self, instant_ms: int) -> None:
         """Let the story go on, and write what happened into the registry table."""
         with self.lock:
             self.world.advance_to(instant_ms)
+            self._show()
             self.registry.refresh()
+            for server in self.servers.values():
+                server.refresh()
 
     def observe(self) -> int:
         """A sync happens now: the ledger takes note; how many tasks it knows."""

@@ -19,13 +19,34 @@ DAY_MS = 24 * HOUR_MS
 class Event:
     """Something that happened at ``at`` and that vendors show from ``visible_at`` on.
 
-    ``name`` and ``data`` use the vocabulary of ``spec/examples.yaml``: registered,
-    profile_updated, disposition, merged, deleted; kyc_started, kyc_submitted, kyc_in_review,
-    kyc_awaiting, kyc_rejected, kyc_approved, kyc_reset; deposit_attempted, deposit_pending,
-    deposit_review, deposit_authorized, deposit_failed, deposit_cancelled, deposit_succeeded,
-    refunded, chargeback_opened, chargeback_won, chargeback_lost; withdrawal_requested,
-    withdrawal_approved, withdrawal_rejected, withdrawal_paid, withdrawal_cancelled.
-    ``merged`` says ``into``: the surviving client's id in the same brand.
+    ``name`` and ``data`` use the vocabulary of ``spec/examples.yaml``:
+
+    * registry: registered, profile_updated, disposition, merged, deleted. ``merged`` says
+      ``into``: the surviving client's id in the same brand.
+    * KYC: kyc_started, kyc_submitted, kyc_in_review, kyc_awaiting, kyc_rejected, kyc_approved,
+      kyc_reset.
+    * PSP: deposit_attempted, deposit_pending, deposit_review, deposit_authorized, deposit_failed,
+      deposit_cancelled, deposit_succeeded, refunded, chargeback_opened, chargeback_won,
+      chargeback_lost; withdrawal_requested, withdrawal_approved, withdrawal_rejected,
+      withdrawal_paid, withdrawal_cancelled.
+    * trading, one server a brand, its clock seven hours before New York's: account_opened (login:
+      int, group: path, currency, leverage); traded (login, group of instruments: fx, metals,
+      indices, crypto, shares, commodities; lots, profit, commission, swap as decimal texts in the
+      account's currency; closed_at: ms, only if it closes later than it opens): one deal opens at
+      ``at``, one closes at ``closed_at`` and carries the money; position_opened, position_closed
+      (login, position: key). Groups ``real`` and ``cent`` are clients' money, ``demo`` is not; a
+      cent account counts in USC, EUC or GBC, a hundredth of the currency.
+    * ledger, on a trading account: ledger_deposit, ledger_withdrawal, ledger_wire, ledger_bonus,
+      ledger_credit, ledger_transfer, ledger_rebate, ledger_correction (login, amount, currency; a
+      credit of a paid deposit also payment). Amounts are positive, a negative one is the reverse.
+    * affiliate: attributed (affiliate, sub_id, campaign, landing_page, country, device),
+      reattributed (affiliate, sub_id), payout_accrued (affiliate, plan: cpa, cpl, revshare, other;
+      amount, currency; each adds up), payout_disputed (affiliate, plan), fraud_flagged (kind:
+      duplicate_account, suspicious_pattern, bonus_abuse, exposure; reason), fraud_cleared: one
+      flag a client.
+    * helpdesk: ticket_opened (ticket, category: kyc, payment, withdrawal, platform, bonus,
+      trading, other; complaint, priority), ticket_updated (status, if it changes: open, pending,
+      hold), ticket_solved, ticket_reopened, ticket_closed, ticket_deleted (ticket).
     """
 
     at: int
@@ -67,6 +88,16 @@ class Brand:
     merchant_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """A brand's affiliate. ``plan``: cpa, revshare, hybrid, none; ``status``: active, review."""
+
+    id: str
+    name: str
+    plan: str
+    status: str = "active"
+
+
 class World:
     """All clients, and the clock.
 
@@ -75,6 +106,7 @@ class World:
         brands: the brands by id.
         start_ms: the story's first instant.
         rates: units of a brand's base for one unit of the other currency: (base, currency) -> text.
+        partners: each brand's affiliates; they are known from the start and do not change.
     """
 
     def __init__(
@@ -83,14 +115,17 @@ class World:
         brands: Mapping[str, Brand],
         start_ms: int,
         rates: Mapping[tuple[str, str], str] | None = None,
+        partners: Mapping[str, Sequence[Partner]] | None = None,
     ) -> None:
         self.clients: dict[str, Client] = {c.key: c for c in clients}
         self.brands = dict(brands)
         self.rates = dict(rates or {})
+        self.partners = {brand: tuple(found) for brand, found in (partners or {}).items()}
         self.start_ms = start_ms
         self.story_ms = start_ms
         self.now_ms = start_ms
         self.merges: dict[str, list[str]] = {}
+        self.addresses: dict[tuple[str, str], list[str]] = {}
         self._line: list[tuple[int, int, str, Event]] = []
         self._relined()
 
@@ -107,6 +142,11 @@ class World:
             if event.name == "merged":
                 survivor = f"{self.clients[key].brand}:{event.data['into']}"
                 self.merges.setdefault(survivor, []).append(key)
+        # Who has an address at any time of the story, by brand and address as :func:`email_of`.
+        self.addresses = {}
+        for client in self.clients.values():
+            for email in {email_of(e) for e in client.events if "email" in e.data} - {""}:
+                self.addresses.setdefault((client.brand, email), []).append(client.key)
 
     def add(self, client: Client) -> None:
         """Put one more client into the world (tests do)."""
@@ -133,6 +173,11 @@ class World:
     def sleep(self, seconds: float) -> None:
         """Let only the clock go on: somebody waited, or a vendor took its time."""
         self.now_ms += max(0, round(seconds * 1000))
+
+
+def email_of(event: Event) -> str:
+    """The address an event tells, as addresses are compared: trimmed, in lower case."""
+    return str(event.data["email"] or "").strip().lower()
 
 
 def ordered(events: Sequence[Event]) -> list[Event]:

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from simulator.faults import Faults
 from simulator.story import Client, Event, World, ordered
+from simulator.vendor import Vendor
 from simulator.wire import Request, Response
 
 _PREFIX = "/resources/applicants/-;externalUserId="
@@ -48,12 +48,8 @@ _STATUS = {
 }
 
 
-class SumsubFake:
-    """One Sumsub account of one brand.
-
-    Args:
-        latency_s: what each answer takes, on the world's clock.
-    """
+class SumsubFake(Vendor):
+    """One Sumsub account of one brand."""
 
     def __init__(
         self,
@@ -63,24 +59,15 @@ class SumsubFake:
         secret_key: str,
         latency_s: float = 0.02,
     ) -> None:
-        self.world = world
+        super().__init__(world, latency_s)
         self.brand_id = brand_id
         self.app_token = app_token
         self.secret_key = secret_key
-        self.latency_s = latency_s
-        self.faults = Faults()
-        self.calls = 0
         self.edits: dict[str, Mapping[str, Any]] = {}
         """Client id -> top-level fields laid over its applicant (tests break rows with it)."""
         self._recent: deque[int] = deque(maxlen=_WINDOW_GETS)
 
-    def handle(self, request: Request) -> Response:
-        """Answer as the vendor would."""
-        self.calls += 1
-        self.world.sleep(self.latency_s)
-        struck = self.faults.strike(self.world)
-        if struck is not None:
-            return struck
+    def _answer(self, request: Request) -> Response:
         refused = self._refused(request)
         if refused is not None:
             return refused

@@ -42,7 +42,10 @@ class Response:
         """A JSON answer."""
         return cls(
             status,
-            json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(),
+            # Half a surrogate pair goes out as its escape, as JSON has it.
+            json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(
+                errors="backslashreplace"
+            ),
             {"content-type": "application/json;charset=utf-8", **(headers or {})},
         )
 

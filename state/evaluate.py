@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy import BigInteger, and_, bindparam, case, select
 from sqlalchemy.engine import Connection
 
+from mapping.facts import FAMILIES
 from mapping.rules import Expr
 from mapping.ruleset import RuleSet
 from state import schema
-from state.facts_sql import work
+from state.fact_views import listed, work
 from state.rules_due import earliest_due, first_match
 from state.rules_sql import RuleCompiler
 
@@ -25,7 +26,9 @@ class Evaluated:
     """One client as the rules see it now, beside what was stored before.
 
     ``states`` maps ids to their effective begin (ms); ``sooner`` holds ids whose shorter term
-    applies; ``fields`` maps property to the raw value; ``was_*`` is the stored profile.
+    applies, ``instead`` those of another team, ``counts_from`` the instant (ms) a term counts from
+    where it is not the begin; ``fields`` maps property to the raw value; ``was_*`` is the stored
+    profile.
     """
 
     brand: str
@@ -34,6 +37,8 @@ class Evaluated:
     stage_since: int | None
     states: Mapping[str, int]
     sooner: frozenset[str]
+    instead: frozenset[str]
+    counts_from: Mapping[str, int | None]
     due_at: int
     fields: Mapping[str, Any]
     country: str
@@ -41,6 +46,7 @@ class Evaluated:
     identity: Mapping[str, str]
     was_stage: str | None
     was_since: int | None
+    create: bool = True
 
 
 class Evaluator:
@@ -48,9 +54,7 @@ class Evaluator:
 
     def __init__(self, rules: RuleSet) -> None:
         self.rules = rules
-        self.families = sorted(
-            {f for e in _expressions(rules) for f in e.families} | {"registry", "kyc", "psp"}
-        )
+        self.families = sorted({f for e in _expressions(rules) for f in e.families} | set(FAMILIES))
         self.compiler = fact_compiler()
         self._statement = self._build()
 
@@ -63,12 +67,19 @@ class Evaluator:
         dues = [stage_due, *[compiler.due(s.when) for s in rules.states]]
         dues += [compiler.due(f.expr) for f in rules.fields if f.expr is not None]
         columns: list[Any] = [stage.label("stage"), since.label("since")]
+        if rules.create is not None:
+            columns.append(compiler.condition(rules.create).label("may_create"))
+            dues.append(compiler.due(rules.create))
         for s in rules.states:
             holds = compiler.condition(s.when)
             columns.append(case((holds == 1, compiler.value(s.since))).label(f"begin_{s.id}"))
             columns.append(holds.label(f"holds_{s.id}"))
             if s.sooner is not None:
                 columns.append(compiler.condition(s.sooner.when).label(f"sooner_{s.id}"))
+            if s.instead is not None:
+                columns.append(compiler.condition(s.instead.when).label(f"instead_{s.id}"))
+            if s.counts_from is not None:
+                columns.append(compiler.value(s.counts_from).label(f"from_{s.id}"))
         columns += [
             compiler.value(f.expr).label(f"field_{f.property}")
             for f in rules.fields
@@ -78,8 +89,9 @@ class Evaluator:
         return self._from(columns)
 
     def _from(self, columns: list[Any]) -> sa.Select[Any]:
+        mine = listed(work.c.brand == bindparam("brand"))
         joined = (
-            work.join(_f, and_(_f.c.brand == work.c.brand, _f.c.client_id == work.c.client_id))
+            mine.join(_f, and_(_f.c.brand == mine.c.brand, _f.c.client_id == mine.c.client_id))
             .join(_c, and_(_c.c.brand == _f.c.brand, _c.c.external_id == _f.c.client_id))
             .join(
                 _l,
@@ -97,7 +109,6 @@ class Evaluator:
                 _p.c.stage.label("was_stage"), _p.c.stage_since.label("was_since"),
             )
             .select_from(joined)
-            .where(work.c.brand == bindparam("brand"))
             .order_by(_f.c.client_id)
         )  # fmt: skip
 
@@ -122,6 +133,8 @@ class Evaluator:
                 if row[f"holds_{s.id}"]
             },
             sooner=frozenset(s.id for s in states if s.sooner and row[f"sooner_{s.id}"]),
+            instead=frozenset(s.id for s in states if s.instead and row[f"instead_{s.id}"]),
+            counts_from={s.id: row[f"from_{s.id}"] for s in states if s.counts_from},
             due_at=row["due"],
             fields={
                 f.property: row[f"field_{f.property}"]
@@ -136,6 +149,7 @@ class Evaluator:
             },
             was_stage=row["was_stage"],
             was_since=row["was_since"],
+            create=bool(row.get("may_create", True)),
         )  # fmt: skip
 
 
@@ -169,10 +183,9 @@ def _expressions(rules: RuleSet) -> Iterator[Expr]:
         yield s.when
         yield s.since
     for state in rules.states:
-        yield state.when
-        yield state.since
-        if state.sooner:
-            yield state.sooner.when
+        yield from state.expressions
+    if rules.create is not None:
+        yield rules.create
     for f in rules.fields:
         if f.expr is not None:
             yield f.expr

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import and_, or_, select
 from sqlalchemy.engine import Connection
 
+from mapping.facts import FAMILIES
+from mapping.money import Money
 from mapping.rules import Expr
 from mapping.ruleset import RuleSet
 from state import facts_sql, schema
 from state.evaluate import Evaluated, evaluator, fact_compiler, parameters
+from state.fact_calendar import Figures
+from state.fact_sides import NEVER
+from state.fact_views import work
 from state.staging import fresh
-
-_FAMILIES = ["registry", "kyc", "psp"]
 
 
 def find(connection: Connection, text: str) -> list[tuple[str, str]]:
@@ -74,7 +77,7 @@ def answers(
     compiler, f = fact_compiler(), schema.fact
     columns = [compiler.condition(e).label(f"c{n}") for n, e in enumerate(exprs)]
     query = select(*columns).where(f.c.brand == brand, f.c.client_id == client_id)
-    row = connection.execute(query, parameters(now, horizons, _FAMILIES)).first()
+    row = connection.execute(query, parameters(now, horizons, FAMILIES)).first()
     return [bool(v) for v in row] if row else []
 
 
@@ -85,11 +88,12 @@ def at_instant(
     client_id: str,
     now: int,
     horizons: Mapping[str, int],
+    figures: Figures,
 ) -> Evaluated | None:
     """The client at ``now`` if nothing else happened. The caller takes it back."""
-    fresh(connection, facts_sql.work)
-    connection.execute(sa.insert(facts_sql.work).values(brand=brand, client_id=client_id))
-    facts_sql.compute(connection, brand, min(now, horizons.get("psp", 0)))
+    fresh(connection, work)
+    connection.execute(sa.insert(work).values(brand=brand, client_id=client_id))
+    facts_sql.compute(connection, brand, min(now, horizons.get("psp", 0)), figures)
     return next(evaluator(rules).rows(connection, brand, now, horizons), None)
 
 
@@ -97,37 +101,69 @@ def facts_due(connection: Connection, brand: str, client_id: str) -> int:
     """When time alone next changes a fact (an attempt that will count as abandoned)."""
     f = schema.fact
     query = select(f.c.facts_due_at).where(f.c.brand == brand, f.c.client_id == client_id)
-    return int(connection.scalar(query) or facts_sql.NEVER)
+    return int(connection.scalar(query) or NEVER)
 
 
 def records(connection: Connection, brand: str, client_id: str) -> list[dict[str, Any]]:
     """Current records of the client, oldest first: kind, source, id, what it says, when."""
     found = []
     for kind, table in (("profile", schema.client), *schema.CURRENT.items()):
+        if kind not in _SAYS:
+            continue  # a partner is nobody's record
         key = table.c.external_id if kind == "profile" else table.c.client_id
         query = select(table).where(table.c.brand == brand, key == client_id)
         found += [_record(kind, dict(row)) for row in connection.execute(query).mappings()]
     return sorted(found, key=lambda r: (r["at"] or 0, r["id"]))
 
 
+_TIMES = ("status_at", "at", "opened_at", "last_at", "registered_at")
+
+
 def _record(kind: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    at = row.get("status_at") or row.get("at") or row.get("registered_at")
-    says = {
-        "profile": lambda r: f"registered, {r['disposition']}",
-        "kyc_case": lambda r: (
-            f"{r['status']}, attempt {r['attempt']}"
-            + (f", {r['reason']}" if r["reason"] != "none" else "")
+    at = next(
+        (
+            row[n]
+            for n in ("status_at", "at", "opened_at", "last_at", "registered_at")
+            if row.get(n)
         ),
-        "payment": lambda r: (
-            f"{r['direction']} {r['status']} {r['amount_text']} {r['method']}"
-            + (f", {r['decline']}" if r["decline"] != "none" else "")
-        ),
-        "movement": lambda r: f"{r['movement']} {r['status']} of payment {r['payment_id']}",
-    }[kind](row)
+        None,
+    )
     return {
-        "kind": kind, "source": row["source"], "id": row["external_id"], "says": says, "at": at,
+        "kind": kind, "source": row["source"], "id": row["external_id"],
+        "says": "gone" if row["deleted"] else _SAYS[kind](row), "at": at,
         "version_at": row["version_at"],
     }  # fmt: skip
+
+
+def _money(row: Mapping[str, Any], minor: str) -> str:
+    return "" if row[minor] is None else str(Money(row[minor], row["currency"]))
+
+
+def _note(text: str, blank: str = "none") -> str:
+    return "" if text in ("", blank) else f", {text}"
+
+
+_SAYS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "profile": lambda r: f"registered, {r['disposition']}",
+    "link": lambda r: f"{r['name_kind']} {r['name']}",
+    "trading_account": lambda r: f"{r['account_class']} account in {r['currency']}",
+    "kyc_case": lambda r: f"{r['status']}, attempt {r['attempt']}{_note(r['reason'])}",
+    "payment": lambda r: (
+        f"{r['direction']} {r['status']} {r['amount_text']} {r['method']}{_note(r['decline'])}"
+    ),
+    "movement": lambda r: f"{r['movement']} {r['status']} of payment {r['payment_id']}",
+    "trading_day": lambda r: f"traded on {r['day']}: {r['groups']}",
+    "ledger_entry": lambda r: f"{r['entry']} {_money(r, 'amount_minor')} on {r['account']}",
+    "balance": lambda r: f"{_money(r, 'balance_minor')}, {r['open_positions']} open positions",
+    "attribution": lambda r: f"affiliate {r['affiliate_id']}{_note(r['sub_id'])}",
+    "payout": lambda r: (
+        f"{r['plan']} {r['status']} {_money(r, 'amount_minor')} to {r['affiliate_id']}"
+    ),
+    "risk_flag": lambda r: f"{r['risk']} {'open' if r['open'] else 'cleared'}{_note(r['reason'])}",
+    "ticket": lambda r: (
+        f"{r['category']} ticket {r['status']}{', a complaint' if r['complaint'] else ''}"
+    ),
+}
 
 
 def history(connection: Connection, brand: str, client_id: str) -> list[dict[str, Any]]:

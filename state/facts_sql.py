@@ -1,361 +1,385 @@
 """Facts, computed set-based for exactly the clients of a work list.
 
-Each *view* below is a row source over the clients of ``work``; the catalogue in
-:mod:`mapping.facts` says which column of which view, aggregated how, is a fact. What the words
-mean is settled in docs/decisions/0002-meaning.md. An attempt without an outcome counts as failed
-30 minutes after it was opened, as seen by the PSP's horizon (the moment up to which it is
-complete); ``facts_due_at`` is the next such moment.
+The catalogue in :mod:`mapping.facts` says which column of which *view*, aggregated how, is a fact;
+a view here is what the catalogue's names mean over the rows of one scan. What the words mean is
+settled in docs/decisions/0002-meaning.md. An attempt without an outcome counts as failed 30 minutes
+after it was opened, as seen by the PSP's horizon (the moment up to which it is complete);
+``facts_due_at`` is the next such moment.
+
+A client's payments are read once, in the order in which they are stored: the work list stands to
+the left of outer joins, which no engine reorders, and its key is what is grouped by. So nothing is
+sorted, and nothing is read of clients that are not on the list. (An inner join with the brand given
+lets SQLite, which knows no sizes, begin with all payments of the brand.) The same scan finds the
+*keys* of the few payments of which more is wanted - the last that ended, the first counted - and
+these are looked up again.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    MetaData,
-    Table,
-    and_,
-    bindparam,
-    case,
-    func,
-    literal,
-    or_,
-    select,
-)
+from sqlalchemy import BigInteger, Column, Table, and_, bindparam, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from mapping.facts import ABANDONED_AFTER_MS, CATALOGUE, FactDef
-from state import schema
-
-NEVER = 2**53
-"""A due time that never comes; a number on both engines, so that an index can hold it."""
+from mapping.fact import FactDef
+from mapping.facts import ABANDONED_AFTER_MS, CATALOGUE
+from mapping.facts_more import WINDOW_MS
+from state import fact_calendar, fact_sides, schema
+from state.fact_calendar import Figures
+from state.fact_sides import BY_VIEW, NEVER, SIDES
+from state.fact_views import (
+    AFTER_ANY,
+    BACK,
+    DIGITS,
+    Side,
+    View,
+    aggregates,
+    is_one_of,
+    listed,
+    reached,
+    same,
+    taken_from,
+    temporary,
+    work,
+)
+from state.rules_elements import Greatest, Least
+from state.staging import fresh
 
 _ABANDONABLE = ("created", "pending_customer", "processing")
-_OUTCOMES = ("succeeded", "failed", "cancelled")
-# Only what facts need: the rows of a work list are sorted, and narrow rows sort faster.
-_PAYMENT_COLUMNS = (
-    "brand", "client_id", "source", "external_id", "direction", "status", "opened_at", "method",
-    "psp", "amount_minor", "amount_text", "base_minor", "fee_base_minor", "decline", "kyc_blocked",
-)  # fmt: skip
 _SETTLED = ("paid", "rejected", "cancelled", "failed")
+_THEN = "\x01"  # parts the id from the source in a key; sorts before what ids are made of
 
-_temporary = MetaData()
-work = Table(
-    "work", _temporary,
+
+_MOVED = ("taken", "dispute")  # views over movements
+_moved_facts = Table(
+    "moved_facts", temporary,
     Column("brand", schema.Id, primary_key=True), Column("client_id", schema.Id, primary_key=True),
-    prefixes=["TEMPORARY"],
+    *[Column(d.name, BigInteger) for v in _MOVED for d in CATALOGUE if d.view == v],
+    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
 )  # fmt: skip
 
 
-_mine = select(work).where(work.c.brand == bindparam("work_brand")).subquery("mine")
-
-
-def compute(connection: Connection, brand: str, psp_horizon: int) -> None:
+def compute(connection: Connection, brand: str, psp_horizon: int, figures: Figures) -> None:
     """Compute the facts of a brand's clients on the work list and store them.
 
     Args:
         psp_horizon: ms; the brand's payments are known to be complete up to here.
+        figures: what of the brand's policy facts depend on.
     """
+    _fill_taken(connection, brand)
     values = {"psp_horizon": psp_horizon, "work_brand": brand}
-    connection.execute(_statement(connection.dialect.name), values)
+    used = tuple(one for one in SIDES if one.used(connection, brand))
+    for one in used:
+        one.fill(connection, values)
+    connection.execute(_statement(connection.dialect.name, used), values)
+    fact_calendar.fill(connection, brand, figures)
 
 
-@lru_cache(maxsize=2)
-def _statement(dialect: str) -> Any:
+@lru_cache(maxsize=16)
+def _statement(dialect: str, used: tuple[Side, ...]) -> Any:
+    """The statement for a brand that has records of these sides."""
     insert = (postgresql if dialect == "postgresql" else sqlite).insert(schema.fact)
     names = ["brand", "client_id", *(d.name for d in CATALOGUE), "facts_due_at"]
-    insert = insert.from_select(names, _facts())
+    insert = insert.from_select(names, _facts(used))
     values = {n: insert.excluded[n] for n in names[2:]}
     return insert.on_conflict_do_update(index_elements=["brand", "client_id"], set_=values)
 
 
-def _facts() -> sa.Select[Any]:
-    views = {
-        "kyc": _kyc(), "deposit": _deposit(), "withdrawal": _withdrawal(), "fee": _fees(),
-        "taken": _taken(), "dispute": _disputes(),
-    }  # fmt: skip
-    by_view: dict[str, list[FactDef]] = defaultdict(list)
-    for definition in CATALOGUE:
-        by_view[definition.view].append(definition)
-    client = _client()
-    joined: Any = _mine.join(client, _same(_mine, client))
-    columns: dict[str, Any] = {
-        d.name: func.coalesce(client.c[d.column], d.fact.default)
-        if d.fact.default is not None
-        else client.c[d.column]
-        for d in by_view["client"]
+def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
+    paid = _paid()
+    c, k = schema.client, schema.kyc_case
+    last, first, asked = (schema.payment.alias(n) for n in ("last", "first", "asked"))
+    joined = (
+        paid.join(c, and_(c.c.brand == paid.c.brand, c.c.external_id == paid.c.client_id))
+        .outerjoin(k, and_(same(paid, k), k.c.deleted == 0, ~_newer(k)))
+        .outerjoin(last, _keyed(paid, paid.c.last_end, last))
+        .outerjoin(first, _keyed(paid, paid.c.first_success, first))
+        .outerjoin(asked, _keyed(paid, paid.c.first_request, asked))
+        .outerjoin(_moved_facts, same(paid, _moved_facts))
+    )
+    for one in used:
+        joined = joined.outerjoin(one.table, same(paid, one.table))
+    picked = {
+        "current": _kyc(k),
+        "last_ended": _deposit(last, _first_reached(last)),
+        "counted_first": View({"method": first.c.method}),
+        "counted_later": View({"status_at": _second_success(paid, first)}),
+        "first_requested": _withdrawal(asked, _first_reached(asked)),
     }
-    due: Any = literal(NEVER)
-    for name, view in views.items():
-        grouped = _grouped(view, by_view[name], name)
-        joined = joined.outerjoin(grouped, _same(_mine, grouped))
-        columns |= {d.name: _defaulted(d, grouped) for d in by_view[name]}
-        if name == "deposit":
-            due = func.coalesce(grouped.c.facts_due_at, NEVER)
-    ordered = [columns[d.name].label(d.name) for d in CATALOGUE]
+    columns = [_fact(d, c, picked, paid, used) for d in CATALOGUE]
+    leaves_at = fact_sides.leaves_at(paid.c.fees_leave_at, used)
+    due = Least(func.coalesce(paid.c.abandons_at, NEVER), func.coalesce(leaves_at, NEVER))
+    # Without a WHERE, SQLite takes the ON of an upsert for one of a join.
     return (
-        select(_mine.c.brand, _mine.c.client_id, *ordered, due.label("facts_due_at"))
+        select(paid.c.brand, paid.c.client_id, *columns, due.label("facts_due_at"))
         .select_from(joined)
         .where(sa.true())
     )
 
 
-def _defaulted(definition: FactDef, grouped: sa.Subquery) -> Any:
-    column = grouped.c[definition.name]
-    if definition.pick == "sum":
-        # No rows is 0; a row without a base amount makes the whole total unknown.
-        return case((grouped.c.client_id.is_(None), 0), else_=column)
-    if definition.fact.default is None:
-        return column
-    return func.coalesce(column, definition.fact.default)
-
-
-def _grouped(view: sa.Subquery | sa.CTE, definitions: Iterable[FactDef], name: str) -> sa.Subquery:
-    columns = [_aggregate(view, d).label(d.name) for d in definitions]
-    if name == "deposit":
-        columns.append(func.min(view.c.abandons_at).label("facts_due_at"))
-    return (
-        select(view.c.brand, view.c.client_id, *columns)
-        .group_by(view.c.brand, view.c.client_id)
-        .subquery(f"{name}_facts")
-    )
-
-
-def _aggregate(view: sa.Subquery | sa.CTE, d: FactDef) -> Any:
-    holds = and_(sa.true(), *[view.c[w] == 1 for w in d.where])
-    if d.pick == "count":
-        return func.sum(case((holds, 1), else_=0)) if d.where else func.count()
-    value = case((holds, view.c[d.column])) if d.where else view.c[d.column]
+def _fact(
+    d: FactDef,
+    client: Table,
+    picked: Mapping[str, View],
+    paid: sa.FromClause,
+    used: tuple[Side, ...],
+) -> Any:
+    column: Any
+    view = next((picked[w] for w in d.where if w in picked), None)
+    aggregated = _aggregated(d, paid, used)
+    if d.view == "calendar":
+        column = sa.null()  # worked out afterwards: see state.fact_calendar
+    elif d.view == "meaningful":
+        column = _last_meaningful(picked, paid, used)
+    elif d.view == "client":
+        column = _disposition_at(client) if d.column == "disposition_at" else client.c[d.column]
+    elif view is not None:
+        only = [view.flags[w] for w in d.where if w in view.flags]
+        column = case((and_(*only), view.values[d.column])) if only else view.values[d.column]
+    elif aggregated is None:
+        column = sa.cast(sa.null(), schema.fact.c[d.name].type)
+    else:
+        column = aggregated.c[d.name]
     if d.pick == "sum":
-        unknown = func.sum(case((and_(holds, view.c[d.column].is_(None)), 1), else_=0))
-        total = sa.cast(func.coalesce(func.sum(value), 0), BigInteger)
-        return case((unknown > 0, None), else_=total)
-    return func.min(value) if d.pick == "min" else func.max(value)
+        # No rows is 0; a row without a base amount makes the whole total unknown.
+        none = sa.true() if aggregated is None else aggregated.c.client_id.is_(None)
+        column = case((none, 0), else_=column)
+    elif d.fact.default is not None:
+        column = func.coalesce(column, d.fact.default)
+    return column.label(d.name)
 
 
-def _same(left: Any, right: Any) -> Any:
-    return and_(left.c.brand == right.c.brand, left.c.client_id == right.c.client_id)
+def _aggregated(d: FactDef, paid: sa.FromClause, used: tuple[Side, ...]) -> sa.FromClause | None:
+    """Where a fact's aggregate stands; None where the brand has no such records."""
+    if d.view in _MOVED:
+        return _moved_facts
+    if d.view not in BY_VIEW:
+        return paid
+    return BY_VIEW[d.view].table if BY_VIEW[d.view] in used else None
 
 
-def _yes(condition: Any) -> Any:
-    return case((condition, 1), else_=0)
+def _last_meaningful(
+    picked: Mapping[str, View], paid: sa.FromClause, used: tuple[Side, ...]
+) -> Any:
+    """The latest of what is known of whatever is connected; NULL if nothing is."""
+    times = [
+        picked["current"].values["step_at"], paid.c.last_attempt_opened_at,
+        picked["last_ended"].values["ended_at"], paid.c.last_withdrawal_at,
+        paid.c.last_withdrawal_settled_at,
+    ]  # fmt: skip
+    of_sides = {
+        "trading_day": "last_trade_at", "ledger": "last_bonus_at", "ticket": "last_ticket_at",
+    }  # fmt: skip
+    times += [BY_VIEW[v].table.c[n] for v, n in of_sides.items() if BY_VIEW[v] in used]
+    return func.nullif(Greatest(*[func.coalesce(at, 0) for at in times]), 0)
 
 
-# --- views -------------------------------------------------------------------------------------
+# --- client and KYC ----------------------------------------------------------------------------
 
 
-def _client() -> sa.Subquery:
-    c, m = schema.client, schema.milestone
-    reached = and_(
+def _disposition_at(c: Table) -> Any:
+    m = schema.milestone
+    at = select(m.c.first_at).where(
         m.c.source == c.c.source, m.c.kind == "profile",
         m.c.external_id == c.c.brand + ":" + c.c.external_id, m.c.attempt == 0,
         m.c.status == c.c.disposition,
     )  # fmt: skip
-    mine = and_(c.c.brand == _mine.c.brand, c.c.external_id == _mine.c.client_id)
-    return (
-        select(
-            c.c.brand, c.c.external_id.label("client_id"), c.c.registered_at, c.c.disposition,
-            case((c.c.disposition != "open", m.c.first_at)).label("disposition_at"),
-            c.c.email_verified, c.c.entity, c.c.country, c.c.language, c.c.zone, c.c.device,
-            c.c.landing_page, c.c.source_type, c.c.campaign,
-        )
-        .select_from(_mine.join(c, mine).outerjoin(m, reached))
-        .subquery("clients")
-    )  # fmt: skip
+    return case((c.c.disposition != "open", at.scalar_subquery()))
 
 
-def _kyc() -> sa.Subquery:
-    k = schema.kyc_case
-    place = func.row_number().over(
-        partition_by=[k.c.brand, k.c.client_id],
-        order_by=[k.c.version_at.desc(), k.c.source.desc(), k.c.external_id.desc()],
+def _newer(k: Table) -> Any:
+    """Whether a client has a case read after this one."""
+    n = schema.kyc_case.alias("newer")
+    read = sa.tuple_(n.c.version_at, n.c.source, n.c.external_id)
+    return sa.exists().where(
+        same(n, k), n.c.deleted == 0, read > sa.tuple_(k.c.version_at, k.c.source, k.c.external_id)
     )
-    cases = (
-        select(k, place.label("place"))
-        .select_from(_mine.join(k, _same(_mine, k)))
-        .where(k.c.deleted == 0)
-        .subquery("cases")
-    )
-    return select(
-        cases,
-        _yes(cases.c.place == 1).label("current"),
-        _yes(cases.c.status == "approved").label("approved"),
-        _yes(cases.c.status.in_(("rejected_retry", "rejected_final"))).label("rejected"),
-    ).subquery("kyc")
 
 
-def _payments(direction: str) -> sa.Subquery:
-    """Payments of one direction, with the first time each reached the status it is in."""
+def _kyc(k: Table) -> View:
+    flags = {
+        "approved": k.c.status == "approved",
+        "rejected": is_one_of(k.c.status, ("rejected_retry", "rejected_final")),
+    }
+    return View(dict(k.c), flags)
+
+
+# --- payments ----------------------------------------------------------------------------------
+
+
+def _paid() -> sa.Subquery:
+    """One row for each client on the list: what is aggregated over payments, and three keys."""
     p, m = schema.payment, schema.milestone
-    reached = and_(
-        m.c.source == p.c.source, m.c.kind == "payment", m.c.external_id == p.c.external_id,
-        m.c.attempt == p.c.attempt, m.c.status == p.c.status,
-    )  # fmt: skip
+    at = func.coalesce(m.c.first_at, p.c.status_at)
+    there = p.c.client_id.is_not(None)
+    deposit, withdrawal = _deposit(p, at), _withdrawal(p, at)
+    charged = and_(there, or_(p.c.fee_base_minor.is_(None), p.c.fee_base_minor != 0))
+    fee = View(
+        {"base_minor": p.c.fee_base_minor},
+        {"recent": fact_sides.recent(at)},
+        there,
+    )
+    fees_leave_at = func.min(at).filter(charged, fact_sides.recent(at))
+    counted = and_(deposit.rows, deposit.flags["counted"])
     return (
         select(
-            *[p.c[n] for n in _PAYMENT_COLUMNS],
-            func.coalesce(m.c.first_at, p.c.status_at).label("status_at"),
+            work.c.brand, work.c.client_id,
+            *aggregates("deposit", deposit),
+            *aggregates("withdrawal", withdrawal),
+            *aggregates("fee", fee),
+            func.min(deposit.values["abandons_at"]).filter(deposit.rows).label("abandons_at"),
+            (fees_leave_at + WINDOW_MS).label("fees_leave_at"),
+            func.max(_key(p, deposit.values["ended_at"])).filter(deposit.rows).label("last_end"),
+            func.min(_key(p, at)).filter(counted).label("first_success"),
+            func.min(_key(p, p.c.opened_at)).filter(withdrawal.rows).label("first_request"),
         )
-        .select_from(_mine.join(p, _same(_mine, p)).outerjoin(m, reached))
-        .where(p.c.deleted == 0, p.c.direction == direction)
-        .subquery("payments")
-    )
-
-
-def _movements() -> sa.Subquery:
-    v = schema.movement
-    return (
-        select(v)
-        .select_from(_mine.join(v, _same(_mine, v)))
-        .where(v.c.deleted == 0)
-        .subquery("movements")
-    )
-
-
-def _disputes() -> sa.Subquery:
-    """The n-th filing of a payment with the n-th resolution, if there is one."""
-
-    def numbered(kinds: tuple[str, ...], name: str) -> sa.Subquery:
-        v = _movements()
-        place = func.row_number().over(
-            partition_by=[v.c.source, v.c.payment_id], order_by=[v.c.at, v.c.external_id]
+        .select_from(
+            work.outerjoin(p, and_(same(p, work), p.c.deleted == 0))
+            .outerjoin(m, reached(p))
+            .outerjoin(BACK, taken_from(p))
         )
-        query = select(v, place.label("place")).where(v.c.movement.in_(kinds))
-        return query.subquery(name)
-
-    filed = numbered(("chargeback_opened",), "filed")
-    ended = numbered(("chargeback_won", "chargeback_lost"), "ended")
-    pair = and_(
-        ended.c.source == filed.c.source,
-        ended.c.payment_id == filed.c.payment_id,
-        ended.c.place == filed.c.place,
-    )
-    standing = or_(ended.c.movement.is_(None), ended.c.movement == "chargeback_lost")
-    return (
-        select(
-            filed.c.brand, filed.c.client_id, filed.c.source, filed.c.payment_id,
-            filed.c.amount_minor, filed.c.base_minor, filed.c.at.label("opened_at"),
-            _yes(ended.c.movement.is_(None)).label("open"), _yes(standing).label("standing"),
-        )
-        .select_from(filed.outerjoin(ended, pair))
-        .subquery("disputes")
+        .where(work.c.brand == bindparam("work_brand"))
+        .group_by(work.c.brand, work.c.client_id)
+        .subquery("paid")
     )  # fmt: skip
 
 
-def _taken() -> sa.Subquery:
-    """What went back: succeeded refunds, and disputes not won."""
-    v, d = _movements(), _disputes()
-    columns = ("brand", "client_id", "source", "payment_id", "amount_minor", "base_minor")
-    refunds = select(*[v.c[n] for n in columns]).where(
-        v.c.movement == "refund", v.c.status == "succeeded"
+def _first_reached(p: Any) -> Any:
+    at = select(schema.milestone.c.first_at).where(reached(p)).scalar_subquery()
+    return func.coalesce(at, p.c.status_at)
+
+
+def _key(p: Any, at: Any) -> Any:
+    """An instant and, at a tie, the id, as one text that sorts like the pair; blank without."""
+    return sa.cast(at + AFTER_ANY, sa.Text) + p.c.external_id + _THEN + p.c.source
+
+
+def _keyed(paid: sa.Subquery, key: Any, p: Any) -> Any:
+    """The payment of a key. What is left of its last _THEN is an id, whatever that is made of."""
+    named = func.substr(key, DIGITS + 1)
+    id_and_then = func.rtrim(named, func.replace(named, _THEN, ""))
+    return and_(
+        same(p, paid),
+        p.c.source == func.substr(named, func.length(id_and_then) + 1),
+        p.c.external_id == func.substr(id_and_then, 1, func.length(id_and_then) - 1),
     )
-    disputes = select(*[d.c[n] for n in columns]).where(d.c.standing == 1)
-    return sa.union_all(refunds, disputes).subquery("taken")
 
 
-def _taken_per_payment() -> sa.Subquery:
-    t = _taken()
-    return (
-        select(
-            t.c.source, t.c.payment_id,
-            sa.cast(func.sum(t.c.amount_minor), BigInteger).label("amount"),
-            sa.cast(func.sum(t.c.base_minor), BigInteger).label("base"),
-            func.sum(_yes(t.c.base_minor.is_(None))).label("unknown"),
-        )
-        .group_by(t.c.source, t.c.payment_id)
-        .subquery("taken_back")
-    )  # fmt: skip
-
-
-def _deposit() -> sa.Subquery:
-    p, back = _payments("deposit"), _taken_per_payment()
-    opens = p.c.status.in_(_ABANDONABLE)
+def _deposit(p: Any, at: Any) -> View:
+    """Deposits, which reached their status ``at``."""
+    opens = is_one_of(p.c.status, _ABANDONABLE)
     abandons_at = p.c.opened_at + ABANDONED_AFTER_MS
     horizon = bindparam("psp_horizon", type_=BigInteger)
     abandoned = and_(opens, abandons_at <= horizon)
-    counted = and_(p.c.status == "succeeded", func.coalesce(back.c.amount, 0) < p.c.amount_minor)
-    net = p.c.base_minor - case((func.coalesce(back.c.unknown, 0) > 0, None),
-                                else_=func.coalesce(back.c.base, 0))  # fmt: skip
-    rows = (
-        select(
-            p,
-            _yes(counted).label("counted"),
-            net.label("net_base"),
-            _yes(abandoned).label("abandoned"),
-            case((and_(opens, abandons_at > horizon), abandons_at)).label("abandons_at"),
-            case(
-                (p.c.status == "succeeded", "succeeded"),
-                (or_(p.c.status.in_(("failed", "cancelled")), abandoned), "failed"),
-            ).label("outcome"),
-            case((p.c.status.in_(_OUTCOMES), p.c.status_at), (abandoned, abandons_at))
-            .label("ended_at"),
+    failed = or_(is_one_of(p.c.status, ("failed", "cancelled")), abandoned)
+    back = case((BACK.c.unknown > 0, None), else_=func.coalesce(BACK.c.base, 0))
+    values: dict[str, Any] = {
+        **dict(p.c),
+        "status_at": at,
+        "abandoned": case((abandoned, 1), else_=0),
+        "abandons_at": case((and_(opens, abandons_at > horizon), abandons_at)),
+        "outcome": case((p.c.status == "succeeded", "succeeded"), (failed, "failed")),
+        "ended_at": case(
+            (is_one_of(p.c.status, ("succeeded", "failed", "cancelled")), at),
+            (abandoned, abandons_at),
+        ),
+        "net_base": p.c.base_minor - back,
+    }
+    flags = {"failed": failed, "counted": _counted(p)}
+    return View(values, flags, p.c.direction == "deposit")
+
+
+def _counted(p: Any) -> Any:
+    return and_(p.c.status == "succeeded", func.coalesce(BACK.c.amount, 0) < p.c.amount_minor)
+
+
+def _second_success(paid: sa.Subquery, first: Any) -> Any:
+    """When the earliest of a client's counted deposits but the first succeeded."""
+    p, m = schema.payment.alias("later"), schema.milestone
+    another = or_(p.c.external_id != first.c.external_id, p.c.source != first.c.source)
+    at = (
+        select(func.min(func.coalesce(m.c.first_at, p.c.status_at)))
+        .select_from(p.outerjoin(m, reached(p)).outerjoin(BACK, taken_from(p)))
+        .where(
+            same(p, paid), p.c.deleted == 0, p.c.direction == "deposit", another,
+            _counted(p),
         )
-        .select_from(
-            p.outerjoin(back, and_(back.c.source == p.c.source,
-                                   back.c.payment_id == p.c.external_id))
-        )
-        .subquery("deposits")
     )  # fmt: skip
-    return _ranked_deposits(rows)
+    return case((paid.c.deposits > 1, at.correlate(paid, first).scalar_subquery()))
 
 
-def _ranked_deposits(rows: sa.Subquery) -> sa.Subquery:
-    """Which deposits are a client's first counted one, another counted one, the last that ended.
+def _withdrawal(p: Any, at: Any) -> View:
+    settled = is_one_of(p.c.status, _SETTLED)
+    values = {**dict(p.c), "settled_at": case((settled, at))}
+    flags = {"open": ~settled, "paid": p.c.status == "paid"}
+    return View(values, flags, p.c.direction == "withdrawal")
 
-    Both orders share one window, so that the rows are sorted once.
+
+# --- movements ---------------------------------------------------------------------------------
+
+
+def _fill_taken(connection: Connection, brand: str) -> None:
+    """What went back, a payment and a client.
+
+    In tables, because an engine that does not know how few these are joins them row by row.
     """
-    client = [rows.c.brand, rows.c.client_id]
-    succeeded = case((rows.c.counted == 1, _place(rows.c.status_at, rows.c.external_id)))
-    ended = _place(rows.c.ended_at, rows.c.external_id)
-    placed = select(
-        rows,
-        succeeded.label("success"),
-        func.min(succeeded).over(partition_by=client).label("first_success"),
-        ended.label("end"),
-        func.max(ended).over(partition_by=client).label("last_end"),
-    ).subquery("placed")  # fmt: skip
-    return select(
-        placed,
-        _yes(placed.c.success == placed.c.first_success).label("counted_first"),
-        _yes(placed.c.success > placed.c.first_success).label("counted_later"),
-        _yes(placed.c.end == placed.c.last_end).label("last_ended"),
-        _yes(placed.c.outcome == "failed").label("failed"),
-    ).subquery("deposit")
+    for table, insert in _taken_inserts():
+        fresh(connection, table)
+        connection.execute(insert, {"work_brand": brand})
 
 
-def _place(at: Any, external_id: Any) -> Any:
-    """An instant and, at a tie, the id, as one text that sorts like the pair; blank without."""
-    return sa.cast(at + 10**15, sa.Text) + external_id
-
-
-def _withdrawal() -> sa.Subquery:
-    p = _payments("withdrawal")
-    place = func.row_number().over(
-        partition_by=[p.c.brand, p.c.client_id], order_by=[p.c.opened_at, p.c.external_id]
+@lru_cache(maxsize=1)
+def _taken_inserts() -> tuple[tuple[Table, sa.Insert], ...]:
+    rows = _moved()
+    client, payment = (rows.c.brand, rows.c.client_id), (rows.c.source, rows.c.payment_id)
+    # A refund has no resolution.
+    taken = or_(rows.c.resolution.is_(None), rows.c.resolution == "chargeback_lost")
+    values = {"base_minor": rows.c.base_minor, "opened_at": rows.c.at}
+    flags = {"open": rows.c.resolution.is_(None), "standing": taken}
+    dispute = View(values, flags, rows.c.movement == "chargeback_opened")
+    back = (
+        *payment,
+        sa.cast(func.sum(rows.c.amount_minor), BigInteger),
+        sa.cast(func.sum(rows.c.base_minor), BigInteger),
+        func.count().filter(rows.c.base_minor.is_(None)),
     )
-    rows = select(p, place.label("place")).subquery("requests")
-    settled = rows.c.status.in_(_SETTLED)
-    return select(
-        rows,
-        _yes(~settled).label("open"),
-        _yes(rows.c.status == "paid").label("paid"),
-        _yes(rows.c.place == 1).label("first_requested"),
-        case((settled, rows.c.status_at)).label("settled_at"),
-    ).subquery("withdrawal")
-
-
-def _fees() -> sa.Subquery:
-    p = schema.payment
+    moved = (*aggregates("taken", View(values, rows=taken)), *aggregates("dispute", dispute))
     return (
-        select(p.c.brand, p.c.client_id, p.c.fee_base_minor.label("base_minor"))
-        .select_from(_mine.join(p, _same(_mine, p)))
-        .where(p.c.deleted == 0)
-        .subquery("fee")
+        (BACK, _into(BACK, select(*back).where(taken).group_by(*payment))),
+        (_moved_facts, _into(_moved_facts, select(*client, *moved).group_by(*client))),
+    )
+
+
+def _into(table: Table, query: sa.Select[Any]) -> sa.Insert:
+    return sa.insert(table).from_select([c.name for c in table.columns], query)
+
+
+def _moved() -> sa.CTE:
+    """Succeeded refunds; and disputes: a payment's n-th filing, with the n-th resolution if any."""
+    v = schema.movement
+    mine = listed(work.c.brand == bindparam("work_brand"))
+    refund, filed = v.c.movement == "refund", v.c.movement == "chargeback_opened"
+    kind = case((refund, 2), (filed, 1), else_=0)
+    place = func.row_number().over(
+        partition_by=[v.c.source, v.c.payment_id, kind], order_by=[v.c.at, v.c.external_id]
+    )
+    n = (
+        select(v, kind.label("kind"), place.label("place"))
+        .select_from(mine.join(v, same(v, mine)))
+        .where(v.c.deleted == 0, or_(~refund, v.c.status == "succeeded"))
+        .subquery("numbered")
+    )
+    names = ("brand", "client_id", "amount_minor", "base_minor", "movement", "at")
+    own = [func.max(n.c[c]).filter(n.c.kind > 0).label(c) for c in names]
+    resolution = func.max(n.c.movement).filter(n.c.kind == 0).label("resolution")
+    key = (n.c.source, n.c.payment_id)
+    return (
+        select(*key, *own, resolution)
+        .group_by(*key, n.c.place, n.c.kind == 2)
+        .having(func.count().filter(n.c.kind > 0) > 0)
+        .cte("moved")
     )

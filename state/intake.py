@@ -7,7 +7,7 @@ version wins, the earliest milestone wins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -30,19 +30,19 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from mapping.money import Money
-from mapping.records import Disposition, Kind, KycCase, Movement, Payment, Profile, Record
-from state import identity, schema
-from state.staging import append, count, fill
-
-Price = Callable[[str, Money, Money | None, int], int | None]
-"""(brand, amount, the vendor's base amount, event ms) -> minor units of the brand's base."""
+from mapping.records import Record
+from mapping.words import Kind
+from state import gone, identity, names, partners, schema
+from state.gone import Range
+from state.identity import Versions
+from state.kinds import NAMES, SPECS, Price
+from state.staging import Rows, block, count, fill
 
 _ENVELOPE = (
     "source", "external_id", "version_at", "hash", "rank", "polled", "deleted", "brand",
     "ref_kind", "ref_value",
 )  # fmt: skip
-_KEY = 4  # a version's key, beside its kind: the envelope's first columns
+_VERSION = ["source", "kind", "external_id", "version_at", "hash"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,40 +53,131 @@ class Taken:
     touched: int
 
 
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The records of one kind in a page, as rows of the stage.
+
+    Args:
+        repeated: a record may be in the page more than once.
+        polled: a record without a version time of its own is in the page.
+        by_email: a record that names its client by an address is in the page.
+        lacking: a record of which a vendor without deletions says that it is not there.
+    """
+
+    kind: Kind
+    rows: Rows
+    repeated: bool
+    polled: bool
+    by_email: bool
+    lacking: bool
+
+
+def prepare(records: Sequence[Record], price: Price, *, copied: bool = False) -> list[Sheet]:
+    """Write out a page of records for :func:`take`; needs no database.
+
+    Args:
+        price: turns money into the brand's base currency; frozen on the record.
+        copied: for an engine that takes rows as a block of text (:func:`state.staging.block`).
+    """
+    by_kind: dict[Kind, list[Record]] = {}
+    for record in records:
+        by_kind.setdefault(record.kind, []).append(record)
+    return [
+        Sheet(
+            kind,
+            block(rows) if copied else rows,
+            repeated=len({r.external_id for r in found}) < len(found),
+            polled=any(r.polled for r in found),
+            by_email=any(r.ref.kind == names.EMAIL for r in found),
+            lacking=any(r.polled and r.deleted for r in found),
+        )
+        for kind in Kind  # in this order: what names a client comes first
+        if (found := by_kind.get(kind)) and (rows := [_row(r, price) for r in found])
+    ]
+
+
+def _row(record: Record, price: Price) -> tuple[Any, ...]:
+    text, ref = record.content_text(), record.ref
+    own = SPECS[record.kind].row(record.payload, record, price)
+    return (
+        record.source, record.external_id, record.version_at, record.content_hash(text),
+        record.rank, int(record.polled), int(record.deleted), record.brand, ref.kind,
+        ref.value.strip().lower() if ref.kind == names.EMAIL else ref.value,
+        *own, text, record.raw,
+    )  # fmt: skip
+
+
 def take(
-    connection: Connection, records: Sequence[Record], received_at: int, price: Price
+    connection: Connection,
+    sheets: Sequence[Sheet],
+    received_at: int,
+    whole: Sequence[Range] = (),
 ) -> Taken:
     """Take in a page of records, in the caller's transaction.
 
     Args:
         received_at: ms, when the hub received the page.
-        price: turns money into the brand's base currency; frozen on the record.
+        whole: ranges that the page tells completely; what the hub has beside it there is gone.
     """
-    batch = _next_batch(connection)
+    if not sheets and not whole:
+        return Taken(0, 0)
+    before = _alone(connection)
     journalled = 0
     touched = 0
-    for kind in Kind:
-        rows = [r for r in records if r.kind is kind]
-        if not rows:
-            continue
-        stage = _STAGES[kind]
-        staged = [_row(r, price) for r in rows]
-        fill(connection, stage, staged)
-        raws = {row[:_KEY]: r.raw for row, r in zip(staged, rows, strict=True) if r.raw}
-        journalled += _journal(connection, kind, raws, batch, received_at)
-        connection.execute(_current(kind, connection.dialect.name))
-        _milestones(connection, rows)
+    for kind in {told.kind for told in whole} - {sheet.kind for sheet in sheets}:
+        touched += gone.remove(connection, kind, whole, None, received_at)
+    for sheet in sheets:
+        kind = sheet.kind
+        fill(connection, STAGES[kind], sheet.rows)
+        if sheet.lacking:
+            connection.execute(_never_there(kind))
+        page = _Page(kind, connection.dialect.name, sheet.repeated, sheet.polled)
+        new = count(connection, _versions(page), {"at": received_at})
+        versions = Versions(before, before := _last(connection) if new else before)
+        if new:
+            connection.execute(_raws(page), {"at": received_at, **versions.bounds})
+        if sheet.by_email:
+            names.wanted_emails(connection, STAGES[kind], received_at)
+        connection.execute(_current(page))
+        if SPECS[kind].reached(STAGES[kind]):
+            connection.execute(_earliest(page))
         if kind is Kind.PROFILE:
-            identity.relink(connection, batch, received_at)
-        touched += _touch(connection, kind, batch)
+            identity.relink(connection, versions, received_at)
+        elif kind in NAMES:
+            names.given(connection, kind, STAGES[kind], received_at)
+        if new:
+            touched += count(connection, _clients(page), versions.bounds)
+            if kind is Kind.PARTNER:
+                partners.touch(connection, versions)
+        touched += gone.remove(connection, kind, whole, STAGES[kind], received_at)
+        journalled += new
     return Taken(journalled, touched)
 
 
-def _next_batch(connection: Connection) -> int:
-    number = connection.scalar(select(func.coalesce(func.max(schema.batch.c.id), 0))) or 0
-    connection.execute(sa.delete(schema.batch))
-    connection.execute(sa.insert(schema.batch).values(id=number + 1))
-    return int(number) + 1
+def _alone(connection: Connection) -> int:
+    """Let nobody else take records in until the transaction ends; the last version so far.
+
+    What is new lies behind it. Both ends of a range of versions are always given: with one end
+    alone PostgreSQL, which plans for any value, would read the whole journal.
+    """
+    table = schema.batch
+    if not connection.execute(sa.update(table).values(id=table.c.id + 1)).rowcount:
+        connection.execute(sa.insert(table).values(id=1))
+    return _last(connection)
+
+
+def _last(connection: Connection) -> int:
+    return connection.scalar(select(func.max(schema.journal.c.seq))) or 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What the statements of a sheet depend on: most need no care for repeated or polled rows."""
+
+    kind: Kind
+    dialect: str
+    repeated: bool
+    polled: bool
 
 
 # --- staging -----------------------------------------------------------------------------------
@@ -94,13 +185,14 @@ def _next_batch(connection: Connection) -> int:
 _staging = MetaData()
 
 
-def _stage(kind: Kind, target: Table, skip: Iterable[str]) -> Table:
-    own = [c for c in target.columns if c.name not in {*_ENVELOPE, "client_id", *skip}]
+def _stage(kind: Kind, target: Table) -> Table:
+    own = [c for c in target.columns if c.name not in {*_ENVELOPE, "client_id"}]
     return Table(
         f"stage_{kind.value}", _staging,
         *[Column(n, schema.Id if _is_text(n) else sa.BigInteger) for n in _ENVELOPE],
         *[Column(c.name, c.type) for c in own],
         Column("payload", sa.Text),
+        Column("raw", sa.Text),
         prefixes=["TEMPORARY"],
     )  # fmt: skip
 
@@ -109,131 +201,89 @@ def _is_text(name: str) -> bool:
     return name not in {"version_at", "rank", "polled", "deleted"}
 
 
-_STAGES = {
-    Kind.PROFILE: _stage(Kind.PROFILE, schema.client, ()),
-    Kind.KYC_CASE: _stage(Kind.KYC_CASE, schema.kyc_case, ()),
-    Kind.PAYMENT: _stage(Kind.PAYMENT, schema.payment, ()),
-    Kind.MOVEMENT: _stage(Kind.MOVEMENT, schema.movement, ()),
-}
-
-
-def _row(record: Record, price: Price) -> tuple[Any, ...]:
-    text = record.content_text()
-    head = (
-        record.source, record.external_id, record.version_at, record.content_hash(text),
-        record.rank, int(record.polled), int(record.deleted), record.brand, record.ref.kind,
-        record.ref.value,
-    )  # fmt: skip
-    payload = record.payload
-    if isinstance(payload, Profile):
-        own = _profile_row(payload, record)
-    elif isinstance(payload, KycCase):
-        own = _kyc_row(payload, record)
-    elif isinstance(payload, Payment):
-        own = _payment_row(payload, record.brand, price)
-    else:
-        own = _movement_row(payload, record.brand, price)
-    return (*head, *own, text)
-
-
-def _profile_row(p: Profile, record: Record) -> tuple[Any, ...]:
-    email = p.email.strip().lower()
-    disposition = Disposition.CLOSED if record.deleted else p.disposition
-    return (
-        p.registered_at, p.entity, p.email, email, int(p.email_verified), p.first_name,
-        p.last_name, p.phone, p.country, p.language, p.zone, p.device, p.landing_page,
-        p.source_type, p.campaign, p.consents, disposition.value, p.merged_into,
-    )  # fmt: skip
-
-
-def _kyc_row(k: KycCase, record: Record) -> tuple[Any, ...]:
-    status_at = record.version_at if k.status_at is None else k.status_at
-    return (
-        k.status.value, k.attempt, k.started_at, k.step_at, status_at, k.level, k.reason.value,
-        k.reason_code, k.gap, k.client_text, k.waiting_for,
-    )  # fmt: skip
-
-
-def _payment_row(p: Payment, brand: str, price: Price) -> tuple[Any, ...]:
-    base = price(brand, p.amount, p.base, p.opened_at)
-    fee_base = price(brand, p.fee, None, p.opened_at) if p.fee else 0
-    return (
-        p.direction.value, p.status.value, p.attempt, p.amount.minor, p.amount.currency,
-        str(p.amount), base, p.fee.minor if p.fee else None, p.fee.currency if p.fee else "",
-        fee_base, p.opened_at, p.status_at, p.method, p.psp, p.decline_code, p.decline.value,
-        int(p.kyc_blocked), p.vendor_status, p.country,
-    )  # fmt: skip
-
-
-def _movement_row(m: Movement, brand: str, price: Price) -> tuple[Any, ...]:
-    base = price(brand, m.amount, m.base, m.at)
-    return (
-        m.movement.value, m.status.value, m.payment_id, m.amount.minor, m.amount.currency, base,
-        m.at,
-    )  # fmt: skip
+STAGES = {kind: _stage(kind, spec.table) for kind, spec in SPECS.items()}
 
 
 # --- journal -----------------------------------------------------------------------------------
 
 
-def _journal(
-    connection: Connection, kind: Kind, raws: Mapping[tuple[Any, ...], str], batch: int,
-    received_at: int,
-) -> int:  # fmt: skip
-    values = {"at": received_at, "in_batch": batch}
-    insert = _versions(kind, connection.dialect.name, bool(raws))
-    if not raws:
-        return count(connection, insert, values)
-    new = connection.execute(insert, values)
-    found = [(seq, raws.get(tuple(key), "")) for seq, *key in new]
-    append(connection, schema.journal_raw, [(seq, raw, received_at) for seq, raw in found if raw])
-    return len(found)
-
-
 @cache
-def _versions(kind: Kind, dialect: str, returning: bool) -> Any:
-    """Journal what the stage holds and the journal does not; gives back key and number if asked."""
-    stage, current = _STAGES[kind], _target(kind)
-    seen = and_(current.c.source == stage.c.source, current.c.external_id == stage.c.external_id)
-    if kind is Kind.PROFILE:
-        seen = and_(seen, current.c.brand == stage.c.brand)
-    # A polled row that says nothing new is no version; one older than the newest always is.
-    unchanged = and_(
-        stage.c.polled == 1,
-        current.c.hash == stage.c.hash,
-        current.c.version_at <= stage.c.version_at,
-    )
+def _versions(page: _Page) -> Any:
+    """Journal what the stage holds and the journal does not."""
+    kind = page.kind
+    stage, current = STAGES[kind], SPECS[kind].table
     source = (
         select(
             stage.c.source, literal(kind.value), stage.c.external_id, stage.c.version_at,
             stage.c.hash, stage.c.brand, stage.c.ref_kind, stage.c.ref_value, stage.c.deleted,
             stage.c.payload, bindparam("at", type_=BigInteger),
-            bindparam("in_batch", type_=BigInteger),
         )
-        .select_from(stage.outerjoin(current, seen))
-        .where(or_(current.c.hash.is_(None), ~unchanged))
+        .where(sa.true())
     )  # fmt: skip
+    if page.polled:
+        # A polled row that says nothing new is no version; one older than the newest always is.
+        seen = and_(
+            current.c.source == stage.c.source, current.c.external_id == stage.c.external_id
+        )
+        if kind is Kind.PROFILE:
+            seen = and_(seen, current.c.brand == stage.c.brand)
+        unchanged = and_(
+            stage.c.polled == 1,
+            current.c.hash == stage.c.hash,
+            current.c.version_at <= stage.c.version_at,
+        )
+        source = source.select_from(stage.outerjoin(current, seen)).where(
+            or_(current.c.hash.is_(None), ~unchanged)
+        )
     names = ["source", "kind", "external_id", "version_at", "hash", "brand", "ref_kind",
-             "ref_value", "deleted", "payload", "received_at", "batch"]  # fmt: skip
-    insert = _insert(dialect, schema.journal).from_select(names, source).on_conflict_do_nothing()
-    j = schema.journal.c
-    key = (j.seq, j.source, j.external_id, j.version_at, j.hash)
-    return insert.returning(*key) if returning else insert
+             "ref_value", "deleted", "payload", "received_at"]  # fmt: skip
+    insert = _insert(page.dialect, schema.journal).from_select(names, source)
+    return insert.on_conflict_do_nothing(index_elements=_VERSION)
+
+
+@cache
+def _never_there(kind: Kind) -> sa.Delete:
+    """Forget staged rows that say a vendor lacks what the hub never had: nothing is gone."""
+    stage, current = STAGES[kind], SPECS[kind].table
+    known = sa.exists().where(
+        current.c.source == stage.c.source, current.c.external_id == stage.c.external_id
+    )
+    return sa.delete(stage).where(stage.c.polled == 1, stage.c.deleted == 1, ~known)
+
+
+@cache
+def _raws(page: _Page) -> Any:
+    """Keep the vendor's row beside each new version."""
+    stage, journal = STAGES[page.kind], schema.journal
+    same = and_(
+        journal.c.kind == page.kind.value,
+        *[journal.c[n] == stage.c[n] for n in _VERSION if n != "kind"],
+    )
+    source = (
+        select(journal.c.seq, stage.c.raw, bindparam("at", type_=BigInteger))
+        .select_from(stage.join(journal, same))
+        .where(identity.among(journal), stage.c.raw != "")
+    )
+    insert = _insert(page.dialect, schema.journal_raw)
+    # One version twice in a page: either row will do.
+    return insert.from_select(["seq", "raw", "received_at"], source).on_conflict_do_nothing()
 
 
 # --- current records ---------------------------------------------------------------------------
 
 
-def _target(kind: Kind) -> Table:
-    return schema.client if kind is Kind.PROFILE else schema.CURRENT[kind.value]
-
-
-def _newest(stage: Table, *more: Column[Any]) -> sa.Subquery:
+def _newest(page: _Page) -> sa.FromClause:
+    """The stage, or the newest version of each record in it."""
+    stage = STAGES[page.kind]
+    if not page.repeated:
+        return stage
+    apart = [stage.c.source, stage.c.external_id]
     rank = func.row_number().over(
-        partition_by=[stage.c.source, stage.c.external_id, *more],
+        partition_by=[*apart, stage.c.brand] if page.kind is Kind.PROFILE else apart,
         order_by=[stage.c.version_at.desc(), stage.c.rank.desc(), stage.c.hash.desc()],
     )
-    return select(stage, rank.label("place")).subquery("newest")
+    ranked = select(stage, rank.label("place")).subquery("ranked")
+    return select(ranked).where(ranked.c.place == 1).subquery("newest")
 
 
 def _insert(dialect: str, table: Table) -> Any:
@@ -254,63 +304,54 @@ def _upsert(
 
 
 @cache
-def _current(kind: Kind, dialect: str) -> Any:
+def _current(page: _Page) -> Any:
     """Bring the current records of a kind in line with the stage."""
-    if kind is Kind.PROFILE:
-        return _current_profiles(dialect)
-    table, link = schema.CURRENT[kind.value], schema.identity_link
+    newest = _newest(page)
+    if page.kind is Kind.PROFILE:
+        return _current_profiles(page.dialect, newest)
+    table, link = schema.CURRENT[page.kind.value], schema.identity_link
     names = [c.name for c in table.columns if c.name != "client_id"]
-    newest = _newest(_STAGES[kind])
-    named = and_(
-        link.c.brand == newest.c.brand,
-        link.c.kind == newest.c.ref_kind,
-        link.c.value == newest.c.ref_value,
+    # A scalar subquery: with a join, PostgreSQL reads all links for want of figures of the stage.
+    client_id = (
+        select(link.c.client_id)
+        .where(
+            link.c.brand == newest.c.brand,
+            link.c.kind == newest.c.ref_kind,
+            link.c.value == newest.c.ref_value,
+        )
+        .scalar_subquery()
     )
-    source = (
-        select(*[newest.c[n] for n in names], func.coalesce(link.c.client_id, ""))
-        .select_from(newest.outerjoin(link, named))
-        .where(newest.c.place == 1)
-    )
-    return _upsert(dialect, table, ["source", "external_id"], [*names, "client_id"], source)
+    columns = [newest.c[n] for n in names]
+    source = select(*columns, func.coalesce(client_id, "")).where(sa.true())
+    return _upsert(page.dialect, table, ["source", "external_id"], [*names, "client_id"], source)
 
 
-def _current_profiles(dialect: str) -> Any:
-    stage = _STAGES[Kind.PROFILE]
-    newest = _newest(stage, stage.c.brand)
+def _current_profiles(dialect: str, newest: sa.FromClause) -> Any:
     names = [c.name for c in schema.client.columns if c.name != "client_id"]
     columns = [newest.c[n] for n in names]
-    source = select(*columns, newest.c.external_id).where(newest.c.place == 1)
+    source = select(*columns, newest.c.external_id).where(sa.true())
     return _upsert(dialect, schema.client, ["brand", "external_id"], [*names, "client_id"], source)
 
 
 # --- milestones and touched clients -------------------------------------------------------------
 
-_stage_milestone = Table(
-    "stage_milestone", _staging,
-    *[Column(c.name, c.type) for c in schema.milestone.columns],
-    prefixes=["TEMPORARY"],
-)  # fmt: skip
-
-
-def _milestones(connection: Connection, records: Sequence[Record]) -> None:
-    def rows() -> Iterable[tuple[Any, ...]]:
-        for r in records:
-            for m in r.payload.milestones(r.version_at):
-                disposition = r.deleted and isinstance(r.payload, Profile)
-                status = Disposition.CLOSED.value if disposition else str(m.status)
-                yield (r.source, r.kind.value, _milestone_id(r), m.attempt, status, m.at)
-
-    fill(connection, _stage_milestone, rows())
-    connection.execute(_earliest(connection.dialect.name))
-
 
 @cache
-def _earliest(dialect: str) -> Any:
-    stage, table = _stage_milestone, schema.milestone
+def _earliest(page: _Page) -> Any:
+    """Keep the earliest time of each status a record reached."""
+    stage, table = STAGES[page.kind], schema.milestone
     key = ["source", "kind", "external_id", "attempt", "status"]
-    columns = [stage.c[n] for n in key]
-    source = select(*columns, func.min(stage.c.first_at)).group_by(*columns)
-    insert = _insert(dialect, table).from_select([*key, "first_at"], source.where(sa.true()))
+    reached = [
+        select(stage.c.source, literal(page.kind.value), *what)
+        for what in SPECS[page.kind].reached(stage)
+    ]
+    if page.repeated or len(reached) > 1:
+        every = sa.union_all(*reached).subquery("every")
+        *columns, at = every.columns
+        source = select(*columns, func.min(at)).group_by(*columns)
+    else:
+        (source,) = reached
+    insert = _insert(page.dialect, table).from_select([*key, "first_at"], source.where(sa.true()))
     return insert.on_conflict_do_update(
         index_elements=key,
         set_={"first_at": insert.excluded.first_at},
@@ -318,46 +359,37 @@ def _earliest(dialect: str) -> Any:
     )
 
 
-def _milestone_id(record: Record) -> str:
-    # Client ids repeat across brands of one registry; other vendors' ids do not.
-    if record.kind is Kind.PROFILE:
-        return f"{record.brand}:{record.external_id}"
-    return record.external_id
-
-
-def _touch(connection: Connection, kind: Kind, batch: int) -> int:
-    return count(connection, _clients(kind, connection.dialect.name), {"in_batch": batch})
-
-
 @cache
-def _clients(kind: Kind, dialect: str) -> Any:
-    """Touch the clients of what a batch journalled."""
-    journal, link = schema.journal, schema.identity_link
-    linked = case((journal.c.ref_kind == "client_id", journal.c.ref_value), else_="")
-    client_id = func.coalesce(link.c.client_id, linked if kind is Kind.PROFILE else "")
-    source = (
-        select(journal.c.brand, client_id)
-        .select_from(
-            journal.outerjoin(
-                link,
-                and_(
-                    link.c.brand == journal.c.brand,
-                    link.c.kind == journal.c.ref_kind,
-                    link.c.value == journal.c.ref_value,
-                ),
-            )
-        )
-        .where(journal.c.batch == bindparam("in_batch"), journal.c.kind == kind.value,
-               client_id != "")
+def _clients(page: _Page) -> Any:
+    """Touch the clients of what was journalled."""
+    j, link = schema.journal.c, schema.identity_link
+    refs = (
+        select(j.brand, j.ref_kind, j.ref_value)
+        .where(identity.among(schema.journal), j.kind == page.kind.value)
         .distinct()
-    )  # fmt: skip
-    insert = _insert(dialect, schema.touched).from_select(["brand", "client_id"], source)
+        .subquery("refs")
+    )
+    linked = case((refs.c.ref_kind == "client_id", refs.c.ref_value), else_="")
+    client_id = func.coalesce(link.c.client_id, linked if page.kind is Kind.PROFILE else "")
+    named = and_(
+        link.c.brand == refs.c.brand,
+        link.c.kind == refs.c.ref_kind,
+        link.c.value == refs.c.ref_value,
+    )
+    source = (
+        select(refs.c.brand, client_id)
+        .select_from(refs.outerjoin(link, named))
+        .where(client_id != "")
+        .distinct()
+    )
+    insert = _insert(page.dialect, schema.touched).from_select(["brand", "client_id"], source)
     return insert.on_conflict_do_nothing()
 
 
 def touch_all(connection: Connection) -> None:
-    """Every client is to be computed again (the rule set changed, say)."""
+    """Every client and partner is to be computed again (the rule set changed, say)."""
     rows = select(schema.client.c.brand, schema.client.c.external_id).where(sa.true())
     dialect = connection.dialect.name
     insert = _insert(dialect, schema.touched).from_select(["brand", "client_id"], rows)
     connection.execute(insert.on_conflict_do_nothing())
+    partners.touch_all(connection)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from state import schema
 from state.evaluate import Evaluated
-from state.facts_sql import work
+from state.fact_views import listed, work
 from state.staging import count, fresh
 
 Key = tuple[str, str]
@@ -76,16 +77,16 @@ def _due(until: int, psp_horizons: Mapping[str, int], limit: int) -> Iterable[sa
 
 def _add_mates(connection: Connection, brands: Sequence[str]) -> None:
     """Clients of the same e-mail, as it is now and as it was."""
-    c, m = schema.client, schema.contact_member
+    c, m, near = schema.client, schema.contact_member, listed()
     mine = (
         select(c.c.email_norm)
-        .select_from(work.join(c, and_(c.c.brand == work.c.brand,
-                                       c.c.external_id == work.c.client_id)))
+        .select_from(near.join(c, and_(c.c.brand == near.c.brand,
+                                       c.c.external_id == near.c.client_id)))
         .where(c.c.email_norm != "")
         .union(
             select(m.c.email_norm)
-            .select_from(work.join(m, and_(m.c.brand == work.c.brand,
-                                           m.c.client_id == work.c.client_id)))
+            .select_from(near.join(m, and_(m.c.brand == near.c.brand,
+                                           m.c.client_id == near.c.client_id)))
             .where(m.c.email_norm != "")
         )
     )  # fmt: skip
@@ -97,11 +98,9 @@ def _add_mates(connection: Connection, brands: Sequence[str]) -> None:
 
 def _forget_touched(connection: Connection) -> None:
     t = schema.touched
-    connection.execute(
-        sa.delete(t).where(
-            sa.exists().where(work.c.brand == t.c.brand, work.c.client_id == t.c.client_id)
-        )
-    )
+    # IN, not EXISTS: SQLite looks up the list's clients instead of asking of each one touched.
+    mine = select(work.c.brand, work.c.client_id)
+    connection.execute(sa.delete(t).where(tuple_(t.c.brand, t.c.client_id).in_(mine)))
 
 
 def work_brands(connection: Connection) -> list[str]:
@@ -205,6 +204,25 @@ def facts_of(connection: Connection, keys: Sequence[Key]) -> dict[Key, dict[str,
     return found
 
 
+def facts_of_work(
+    connection: Connection, names: tuple[str, ...]
+) -> dict[Key, dict[str, Any]]:  # fmt: skip
+    """Some facts of every client on the work list."""
+    columns = ("brand", "client_id", *names)
+    # Rows as mappings are slow to look into, and each is looked into dozens of times.
+    return {
+        (row[0], row[1]): dict(zip(columns, row, strict=True))
+        for row in connection.execute(_of_work(columns))
+    }
+
+
+@lru_cache(maxsize=16)
+def _of_work(columns: tuple[str, ...]) -> sa.Select[Any]:
+    f, mine = schema.fact, listed()
+    here = mine.join(f, and_(f.c.brand == mine.c.brand, f.c.client_id == mine.c.client_id))
+    return select(*[f.c[n] for n in columns]).select_from(here)
+
+
 # --- contact groups ----------------------------------------------------------------------------
 
 
@@ -226,10 +244,10 @@ class Member:
 
 def members(connection: Connection, destination: str) -> dict[Key, Member]:
     """The stored contact groups of the clients on the work list."""
-    m = schema.contact_member
+    m, mine = schema.contact_member, listed()
     query = select(m.c.brand, m.c.client_id, m.c.email_norm, m.c.registered_at, m.c.contact)
     query = query.select_from(
-        work.join(m, and_(m.c.brand == work.c.brand, m.c.client_id == work.c.client_id))
+        mine.join(m, and_(m.c.brand == mine.c.brand, m.c.client_id == mine.c.client_id))
     ).where(m.c.destination == destination)
     return {(b, c): Member(b, c, e, r, k) for b, c, e, r, k in connection.execute(query)}
 

@@ -45,7 +45,11 @@ def _count(name: str, default: int = 0) -> Column[int]:
 
 # --- the engine --------------------------------------------------------------------------------
 
-engine_role = _table("engine_role", _key("name"), _count("token"), _at("taken_at"))
+engine_role = _table(
+    "engine_role",
+    _key("name"), _count("token"), _at("taken_at"), _id("kind"), _words("host"), _id("place"),
+    _count("pid"), _id("born"), _at("beat_at"), _at("lease_until"), _at("released_at"),
+)  # fmt: skip
 
 run = Table(
     "run", metadata,
@@ -65,10 +69,23 @@ rule_set = _table(
 source_state = _table(
     "source_state",
     _key("source"), _id("family"), _words("cursor"), _at("complete_until"), _at("last_ok_at"),
-    _at("last_try_at"), _words("last_error"), _count("records"),
+    _at("last_try_at"), _words("last_error"), _count("records"), _at("failing_since"),
+    _at("started_at"), _at("due_at"),
 )  # fmt: skip
 
-source_brand = _table("source_brand", _key("source"), _key("brand"), _id("family"))
+source_brand = _table("source_brand", _key("source"), _key("brand"), _key("family"))
+
+late_family = _table(
+    "late_family", _key("brand"), _key("family"), _count("until_at"), _count("since_at"),
+)  # fmt: skip
+
+# Told once its digest is made; what began in it is judged as ever from then on.
+outage = _table(
+    "outage",
+    _key("brand"), _key("family"), Column("noticed_at", BigInteger, primary_key=True,
+                                          autoincrement=False),
+    _count("from_at"), _at("ended_at"), _at("told_at"),
+)  # fmt: skip
 
 reread = _table(
     "reread",
@@ -81,9 +98,8 @@ journal = Table(
     Column("seq", AutoId, primary_key=True, autoincrement=True),
     _id("source"), _id("kind"), _id("external_id"), _at("version_at"), _id("hash"),
     _id("brand"), _id("ref_kind"), _id("ref_value"), _count("deleted"), _words("payload"),
-    _at("received_at"), _count("batch"),
+    _at("received_at"),
     Index("journal_version", "source", "kind", "external_id", "version_at", "hash", unique=True),
-    Index("journal_batch", "batch"),
 )  # fmt: skip
 
 journal_raw = _table(
@@ -91,6 +107,7 @@ journal_raw = _table(
     _words("raw"), _at("received_at", index=True),
 )  # fmt: skip
 
+# Pages are numbered; whoever has the number's row takes records in alone.
 batch = _table("batch", Column("id", BigInteger, primary_key=True, autoincrement=False))
 
 set_aside = Table(
@@ -106,6 +123,14 @@ identity_link = _table(
     "identity_link",
     _key("brand"), _key("kind"), _key("value"), _id("client_id"), _id("source"), _at("from_at"),
     Index("identity_link_client", "brand", "client_id"),
+)  # fmt: skip
+
+link_decision = Table(
+    "link_decision", metadata,
+    Column("id", AutoId, primary_key=True, autoincrement=True),
+    _id("brand"), _id("kind"), _id("value"), _id("client_id"), _words("by_whom"), _at("at"),
+    _words("reason"), _count("standing"),
+    Index("link_decision_value", "brand", "kind", "value"),
 )  # fmt: skip
 
 
@@ -162,6 +187,59 @@ movement = _current(
     _at("base_minor"), _at("at"),
 )  # fmt: skip
 
+link = _current("link", _id("name_kind"), _id("name"))
+
+trading_account = _current(
+    "trading_account",
+    _id("account_class"), _id("currency"), _words("group_path"), _count("leverage"),
+    _at("registered_at"), _count("enabled", 1), _words("agent"),
+)  # fmt: skip
+
+trading_day = _current(
+    "trading_day",
+    _id("day"), _at("first_at"), _at("last_at"), _count("opened"), _count("closed"),
+    _count("lots"), _id("currency"), _count("profit_minor"), _count("commission_minor"),
+    _count("swap_minor"), _at("profit_base"), _at("revenue_base"), _words("groups"),
+    _words("top_group"),
+)  # fmt: skip
+
+ledger_entry = _current(
+    "ledger_entry",
+    _id("entry"), _id("account"), _count("amount_minor"), _id("currency"), _at("base_minor"),
+    _at("at"), _words("rule"),
+)  # fmt: skip
+
+balance = _current(
+    "balance",
+    _id("currency"), _count("balance_minor"), _count("credit_minor"), _at("balance_base"),
+    _count("open_positions"),
+)  # fmt: skip
+
+attribution = _current(
+    "attribution",
+    _id("affiliate_id"), _words("sub_id"), _words("campaign"), _words("landing_page"),
+    _words("country"), _words("device"), _at("at"),
+)  # fmt: skip
+
+payout = _current(
+    "payout",
+    _id("affiliate_id"), _id("plan"), _id("status"), _count("amount_minor"), _id("currency"),
+    _at("base_minor"), _at("at"),
+)  # fmt: skip
+
+partner = _current(
+    "partner",
+    _words("name"), _id("plan"), _words("status"), _words("country"), _at("registered_at"),
+)  # fmt: skip
+
+risk_flag = _current("risk_flag", _id("risk"), _count("open"), _at("at"), _words("reason"))
+
+ticket = _current(
+    "ticket",
+    _id("status"), _id("category"), _count("complaint"), _at("opened_at"), _at("updated_at"),
+    _at("solved_at"), _count("reopens"), _id("priority"), _words("rule"),
+)  # fmt: skip
+
 milestone = _table(
     "milestone",
     _key("source"), _key("kind"), _key("external_id"),
@@ -170,6 +248,9 @@ milestone = _table(
 )  # fmt: skip
 
 touched = _table("touched", _key("brand"), _key("client_id"))
+
+# Partners whose record changed since their company was last worked out.
+touched_partner = _table("touched_partner", _key("brand"), _key("partner"))
 
 # --- meaning -----------------------------------------------------------------------------------
 
@@ -206,11 +287,24 @@ episode = _table(
     _key("brand"), _key("client_id"), _key("state"),
     Column("n", BigInteger, primary_key=True, autoincrement=False),
     _id("key"), _at("begin_at"), _at("opened_at"), _at("closed_at"), _words("close_reason"),
-    _id("refused"), _words("refused_why"), _at("admitted_at"), _at("due_at"), _id("team"),
-    _id("owner"), _id("priority"), _id("destination"), _id("contact"), _count("rule_version"),
+    _count("by_person"), _id("refused"), _words("refused_why"), _at("admitted_at"), _at("due_at"),
+    _id("team"), _id("owner"), _id("priority"), _id("destination"), _id("contact"),
+    _count("rule_version"), _id("digest"),
+    Index("episode_digest", "digest", sqlite_where=text("digest <> ''"),
+          postgresql_where=text("digest <> ''")),
     Index("episode_key", "key", unique=True),
     Index("episode_open", "brand", "client_id", "state", unique=True,
           sqlite_where=text("closed_at IS NULL"), postgresql_where=text("closed_at IS NULL")),
+)  # fmt: skip
+
+# A team's old reasons of one outage, as one task. Their episodes name its key.
+digest = _table(
+    "digest",
+    _key("key"), _id("brand"), _id("team"), _words("families"), _count("from_at"),
+    _count("ended_at"), _id("destination"), _id("contact"), _at("closed_at"),
+    _words("close_reason"),
+    Index("digest_open", "key", sqlite_where=text("closed_at IS NULL"),
+          postgresql_where=text("closed_at IS NULL")),
 )  # fmt: skip
 
 # --- the CRM -----------------------------------------------------------------------------------
@@ -221,12 +315,14 @@ contact_member = _table(
     _at("registered_at"),
     Index("contact_member_email", "destination", "email_norm"),
     Index("contact_member_contact", "destination", "contact"),
+    Index("contact_member_client", "brand", "client_id"),
 )  # fmt: skip
 
-desired = _table(
-    "desired",
+# Bodies of a kilobyte or more: WITHOUT ROWID would put each into an overflow page of its own.
+desired = Table(
+    "desired", metadata,
     _key("destination"), _key("object"), _key("key"), _words("body"), _id("hash"),
-    _count("priority"), _at("changed_at"),
+    _count("priority"), _at("changed_at"), _count("creates", 1),
 )  # fmt: skip
 
 outbox = _table(
@@ -236,10 +332,40 @@ outbox = _table(
     Index("outbox_next", "destination", "object", "status", "priority", "key"),
 )  # fmt: skip
 
-crm_shadow = _table(
-    "crm_shadow",
+crm_shadow = Table(
+    "crm_shadow", metadata,
     _key("destination"), _key("object"), _key("key"), _id("crm_id"), _words("acknowledged"),
-    _id("hash"), _at("seen_at"), _count("fence"),
+    _id("hash"), _at("seen_at"), _count("fence"), _id("status"), _id("owner"),
+    Index("crm_shadow_record", "destination", "object", "crm_id"),
 )  # fmt: skip
 
-CURRENT = {"kyc_case": kyc_case, "payment": payment, "movement": movement}
+crm_address = _table(
+    "crm_address", _key("destination"), _key("digest"), _key("crm_id"),
+)  # fmt: skip
+
+crm_hold = _table(
+    "crm_hold",
+    _key("destination"), _key("object"), _key("key"), _key("property"), _id("kind"),
+    _count("times"), _at("since"), _at("last_at"),
+)  # fmt: skip
+
+read_back = _table(
+    "read_back",
+    _key("destination"), _key("object"), _at("since"), _id("rotation"), _at("last_ok_at"),
+)  # fmt: skip
+
+# Objects a CRM does not take although somebody wants them: contacts and tasks go on without.
+crm_off = _table(
+    "crm_off", _key("destination"), _key("object"), _words("why"), _at("since"),
+)  # fmt: skip
+
+CURRENT = {
+    t.name: t
+    for t in (
+        link, trading_account, kyc_case, payment, movement, trading_day, ledger_entry, balance,
+        attribution, payout, partner, risk_flag, ticket,
+    )
+}  # fmt: skip
+"""Current records by kind, but for profiles, which are the clients themselves."""
+OF_CLIENTS = {name: table for name, table in CURRENT.items() if table is not partner}
+"""Those that belong to a client, or wait for one."""

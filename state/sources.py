@@ -18,14 +18,20 @@ FIRST_RETRY_MS = 3_600_000
 LAST_RETRY_MS = 24 * 3_600_000
 
 
-def register(connection: Connection, source: str, family: str, brands: Sequence[str]) -> None:
-    """Make a source known, with the brands it serves."""
+def register(
+    connection: Connection, source: str, families: Sequence[str], brands: Sequence[str]
+) -> None:
+    """Make a source known, with what it tells of which brands."""
+    family = ", ".join(families)
     statement = insert(connection, _src).values(source=source, family=family)
     connection.execute(
         statement.on_conflict_do_update(index_elements=["source"], set_={"family": family})
     )
-    rows = [{"source": source, "brand": b, "family": family} for b in brands]
+    rows = [{"source": source, "brand": b, "family": f} for b in brands for f in families]
     connection.execute(insert(connection, schema.source_brand).on_conflict_do_nothing(), rows)
+    b = schema.source_brand
+    told = sa.tuple_(b.c.brand, b.c.family).in_([(r["brand"], r["family"]) for r in rows])
+    connection.execute(sa.delete(b).where(b.c.source == source, ~told))
 
 
 def cursor(connection: Connection, source: str) -> str | None:
@@ -62,16 +68,28 @@ def horizons(connection: Connection, connected: Sequence[str]) -> dict[str, dict
 
     A family of which some connected source was never complete stands at 0.
     """
+    return _least(connection, connected, _src.c.complete_until)
+
+
+def heard(connection: Connection, connected: Sequence[str]) -> dict[str, dict[str, int]]:
+    """brand -> family -> when (ms) the source of it that was longest not read to its end was so."""
+    return _least(connection, connected, _src.c.last_ok_at)
+
+
+def _least(
+    connection: Connection, connected: Sequence[str], column: sa.Column[int]
+) -> dict[str, dict[str, int]]:
+    """brand -> family -> the least value of the family's sources."""
     b = schema.source_brand
     query = (
-        select(b.c.brand, b.c.family, func.min(func.coalesce(_src.c.complete_until, 0)))
+        select(b.c.brand, b.c.family, func.min(func.coalesce(column, 0)))
         .join(_src, _src.c.source == b.c.source)
         .where(b.c.source.in_(list(connected)))
         .group_by(b.c.brand, b.c.family)
     )
     found: dict[str, dict[str, int]] = {}
-    for brand, family, until in connection.execute(query):
-        found.setdefault(brand, {})[family] = int(until)
+    for brand, family, least in connection.execute(query):
+        found.setdefault(brand, {})[family] = int(least)
     return found
 
 
@@ -200,13 +218,15 @@ def _next_tries(connection: Connection, rows: Sequence[Aside]) -> dict[str, int]
     return found
 
 
-def passed(connection: Connection, area: str, origin: str, ids: Sequence[str]) -> None:
-    """These records are fine now."""
+def passed(
+    connection: Connection, area: str, origin: str, ids: Sequence[str], kind: str = ""
+) -> None:  # fmt: skip
+    """These records (of one kind, where ids of several may be alike) are fine now."""
     if ids and connection.scalar(select(_aside.c.id).where(_aside.c.area == area).limit(1)):
         connection.execute(
             sa.delete(_aside).where(
                 _aside.c.area == area, _aside.c.origin == origin,
-                _aside.c.external_id.in_(list(ids)),
+                _aside.c.external_id.in_(list(ids)), _aside.c.kind == kind if kind else sa.true(),
             )
         )  # fmt: skip
 
@@ -216,6 +236,13 @@ def asides(connection: Connection, limit: int = 1000) -> list[dict[str, Any]]:
     columns = [c for c in _aside.columns if c.name != "raw"]
     query = select(*columns).order_by(_aside.c.last_at.desc(), _aside.c.id.desc()).limit(limit)
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def with_asides(connection: Connection) -> set[str]:
+    """Sources of which some row is set aside."""
+    return set(
+        connection.scalars(select(_aside.c.origin).where(_aside.c.area == "intake").distinct())
+    )
 
 
 def retryable(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,28 +11,99 @@ import sqlalchemy as sa
 from sqlalchemy import Table
 from sqlalchemy.engine import Connection, Dialect
 
+_KEPT, _MAKING = "brokersync_kept_tables", "brokersync_made_tables"
+_DEAD, _MOST_DEAD = "brokersync_dead_rows", 500
+
 
 def fresh(connection: Connection, table: Table) -> None:
-    """An empty temporary table. IF NOT EXISTS each time: a rolled-back step takes its DDL along."""
-    connection.exec_driver_sql(_ddl(table, connection.dialect))
-    connection.execute(sa.delete(table))
+    """An empty temporary table, for this transaction.
+
+    It is made once a connection; a rolled-back step takes its DDL along, see :func:`watch`. Nobody
+    vacuums a server's temporary tables, and rows that were deleted are read again by every step:
+    once there are many of them, the table is truncated. (ON COMMIT DELETE ROWS would do that by
+    itself, for each table at each commit: half a millisecond a table, also where it is empty.)
+    """
+    info = connection.info
+    if table.name not in info.get(_KEPT, ()) and table.name not in info.get(_MAKING, ()):
+        connection.exec_driver_sql(_ddl(table, connection.dialect))
+        info.setdefault(_MAKING, set()).add(table.name)
+    if connection.dialect.name != "postgresql":
+        connection.execute(sa.delete(table))
+        return
+    dead = info.setdefault(_DEAD, {})
+    if dead.get(table.name, 0) > _MOST_DEAD:
+        connection.exec_driver_sql(f"TRUNCATE {table.name}")
+        dead[table.name] = 0
+    else:
+        _dies(connection, table, connection.execute(sa.delete(table)).rowcount)
 
 
-def fill(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+def _dies(connection: Connection, table: Table, rows: int) -> None:
+    """So many rows of the table are deleted, or will be."""
+    dead = connection.info.setdefault(_DEAD, {})
+    dead[table.name] = dead.get(table.name, 0) + rows
+
+
+def watch(engine: sa.Engine) -> None:
+    """Have the connections of an engine know which of their temporary tables are there."""
+
+    def keep(connection: Connection) -> None:
+        if made := connection.info.pop(_MAKING, None):
+            connection.info.setdefault(_KEPT, set()).update(made)
+
+    def forget(connection: Connection, *_: object) -> None:
+        connection.info.pop(_MAKING, None)
+
+    sa.event.listen(engine, "commit", keep)
+    sa.event.listen(engine, "rollback", forget)
+    sa.event.listen(engine, "rollback_savepoint", forget)
+
+
+Rows = Sequence[tuple[Any, ...]] | bytes
+"""Rows to be put into a table; on PostgreSQL also as the block that COPY reads."""
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ESCAPED = str.maketrans(_ESCAPES)
+_SPECIAL = re.compile(r"[\\\n\r\t]")
+
+
+def block(rows: Iterable[tuple[Any, ...]]) -> bytes:
+    """Rows of texts, whole numbers and blanks in PostgreSQL's text format for COPY.
+
+    Made by whoever prepares a page: row by row through the driver, the thread that stores would
+    share the interpreter with the one that reads all the while.
+    """
+    found = _SPECIAL.search
+    lines = [
+        "\t".join(
+            [
+                "\\N" if v is None
+                else str(v) if v.__class__ is int
+                else v if v.__class__ is str and not found(v)
+                else str(v).translate(_ESCAPED)
+                for v in row
+            ]
+        )
+        for row in rows
+    ]  # fmt: skip
+    return "\n".join([*lines, ""]).encode()
+
+
+def fill(connection: Connection, table: Table, rows: Rows | Iterable[tuple[Any, ...]]) -> None:
     """Empty the table and fill it; see :func:`append`."""
     fresh(connection, table)
     append(connection, table, rows)
 
 
-def append(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+def append(connection: Connection, table: Table, rows: Rows | Iterable[tuple[Any, ...]]) -> None:
     """Put rows that cannot clash into a table: COPY on PostgreSQL, executemany on SQLite."""
     names = [c.name for c in table.columns]
     cursor: Any = connection.connection.cursor()
     try:
         if connection.dialect.name == "postgresql":
             with cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
+                written = rows if isinstance(rows, bytes) else block(rows)
+                copy.write(written)
+            _dies(connection, table, written.count(b"\n"))
         else:
             marks = ", ".join("?" * len(names))
             cursor.executemany(f"INSERT INTO {table.name} VALUES ({marks})", rows)

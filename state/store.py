@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from alembic.util import CommandError
 from sqlalchemy.engine import Connection
 
 from mapping.errors import ConfigError, RetryableError
-from state import fact_columns
+from state import fact_columns, schema, staging
 
 Boundary = Callable[[str], None]
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -41,8 +42,10 @@ class Store:
     def __init__(self, url: str, boundary: Boundary = _no_boundary) -> None:
         self.boundary = boundary
         self._rehearsal: Connection | None = None
+        self._writing = threading.RLock()
         try:
             self.engine = _engine(url)
+            staging.watch(self.engine)
         except (sa.exc.ArgumentError, ModuleNotFoundError) as error:
             raise ConfigError(
                 "the setting `database` is not a usable URL: write sqlite:///brokersync.db or "
@@ -53,6 +56,31 @@ class Store:
     def postgres(self) -> bool:
         """Whether the engine is PostgreSQL."""
         return self.engine.dialect.name == "postgresql"
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database, where it is named as one."""
+        name = self.engine.url.database or ""
+        named = name and not self.postgres and not name.startswith((":", "file:"))
+        return Path(name).absolute() if named else None
+
+    def prove_writable(self) -> None:
+        """Write something and take it back.
+
+        Raises:
+            RetryableError: the database is away, locked for too long, full, or may only be read.
+        """
+        with self._rolled_back() as connection:
+            connection.execute(sa.insert(schema.touched).values(brand="", client_id=""))
+
+    @contextmanager
+    def _rolled_back(self) -> Iterator[Connection]:
+        try:
+            with self.engine.connect() as connection, connection.begin() as outer:
+                yield connection
+                outer.rollback()
+        except sa.exc.OperationalError as error:
+            raise _unreachable(error) from None
 
     def migrate(self) -> None:
         """Bring the schema to this version.
@@ -93,12 +121,15 @@ class Store:
     def transaction(self, name: str) -> Iterator[Connection]:
         """One atomic step. Its three moments are announced: before, commit, after.
 
+        The threads of a process take turns, as SQLite would have them do anyway: a projection must
+        not forget that a client was touched while another thread brings news of that client.
+
         Raises:
             RetryableError: the database is away, locked for too long or full.
         """
         self.boundary(f"before:{name}")
         try:
-            with self._begin() as connection:
+            with self._writing, self._begin() as connection:
                 yield connection
                 self.boundary(f"commit:{name}")
         except sa.exc.OperationalError as error:
@@ -146,7 +177,10 @@ class Store:
 def _engine(url: str) -> sa.Engine:
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        engine = sa.create_engine(parsed, connect_args={"timeout": 30})
+        # A cycle has some 300 different statements, and the rules' are long: with the driver's
+        # usual 128, SQLite would read each of them anew.
+        arguments = {"timeout": 30, "cached_statements": 1000}
+        engine = sa.create_engine(parsed, connect_args=arguments)
         sa.event.listen(engine, "connect", _sqlite_connect)
         sa.event.listen(engine, "begin", _sqlite_begin)
         return engine

@@ -8,17 +8,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from mapping.rules import FactType
-from mapping.ruleset import Field
-from mapping.texts import canonical
 from state import projection
 from state.evaluate import Evaluated
 from state.outbox import Desired
 from state.projection import Key, Member, since
+from sync.cards import CardWriter
 from sync.hub import Hub
 from sync.reasons import Reasons
 
@@ -42,7 +39,7 @@ class Groups:
         return self.lost.get(destination, [])
 
     def bodies(
-        self, hub: Hub, rows: Sequence[Evaluated], reasons: Reasons, now: int
+        self, hub: Hub, rows: Sequence[Evaluated], reasons: Reasons, cards: CardWriter, now: int
     ) -> dict[str, list[Desired]]:
         """The desired contact of each group whose primary is among ``rows``, by destination."""
         wanted: dict[str, list[Desired]] = defaultdict(list)
@@ -53,9 +50,9 @@ class Groups:
                 continue
             destination = hub.brands[row.brand].destination
             others = self.others[destination].get(member.contact, [])
-            body = contact_body(hub, row, others, reasons, now)
+            body = contact_body(hub, row, others, reasons, cards, now)
             wanted[destination].append(
-                Desired("contact", member.contact, body, _priority(row, waits, others))
+                Desired("contact", member.contact, body, _priority(row, waits, others), row.create)
             )
         return wanted
 
@@ -116,18 +113,19 @@ def _others(members: Iterable[Member]) -> dict[str, list[str]]:
 
 
 def contact_body(
-    hub: Hub, row: Evaluated, others: Sequence[str], reasons: Reasons, now: int
+    hub: Hub, row: Evaluated, others: Sequence[str], reasons: Reasons, cards: CardWriter, now: int
 ) -> dict[str, str]:
     """All properties of a contact as canonical texts."""
-    kept = _hub_values(hub, row, reasons, now)
+    kept = _hub_values(hub, row, others, reasons, cards, now)
     body = {
         "broker_client_id": f"{row.brand}:{row.client_id}",
         "broker_other_ids": ", ".join(others),
     }
     zone, digits = hub.brands[row.brand].zone, hub.digits(row.brand)
-    for f in hub.rules[row.brand].fields:
-        name = hub.property_name(f.property, native=f.native)
-        body[name] = kept[f.hub] if f.hub else _value(f, row.fields[f.property], zone, digits)
+    for f in hub.rules[row.brand].mapped:
+        text = f.written(row.fields, kept, zone, digits)
+        if text is not None:  # what stands in no body is left as the CRM has it
+            body[hub.property_name(f.property, native=f.native)] = text
     return body
 
 
@@ -139,12 +137,9 @@ def _named(row: Evaluated) -> dict[str, str]:
     return {**row.identity, "client.last_name": f"Client {row.brand}:{row.client_id}"}
 
 
-def _value(f: Field, value: Any, zone: str, digits: int) -> str:
-    fact_type = f.expr.type if f.expr is not None else FactType.TEXT
-    return canonical(value, fact_type, f.type, zone, digits)
-
-
-def _hub_values(hub: Hub, row: Evaluated, reasons: Reasons, now: int) -> Mapping[str, str]:
+def _hub_values(
+    hub: Hub, row: Evaluated, others: Sequence[str], reasons: Reasons, cards: CardWriter, now: int
+) -> Mapping[str, str]:
     brand = hub.brands[row.brand]
     # A playbook in mode observe is computed only: the CRM does not hear of its state.
     states = [s for s in row.states if brand.mode(s) != "observe"]
@@ -157,4 +152,5 @@ def _hub_values(hub: Hub, row: Evaluated, reasons: Reasons, now: int) -> Mapping
         "profile.states": ";".join(shown),
         "tasks.next_action": action,
         "tasks.next_action_due": due,
+        **cards.values(row, states, others, reasons, now),
     }

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from connectors.destination import CrmObject
-from mapping.texts import same
-from state import outbox
+from mapping.digest import playbook_of
+from state import outbox, partners, readback
 from state.outbox import Claim
+from state.readback import Holds
 from sync.cycle import anyone, rehearse
-from sync.delivery import CONTACT
 from sync.hub import Hub
+from sync.partners import wanted
+from sync.properties import CONTACT, Properties, properties
 from sync.push import ORDER, Pusher
+from sync.unmapped import Left, unmapped
 
 _BATCHES = 50
+_PROBES = 2
+"""Calls by which a push finds out whether the CRM lets the token write companies."""
 
 
 @dataclass(slots=True)
@@ -33,12 +38,15 @@ class Planned:
     contacts_updated: int = 0
     tasks_created: int = 0
     tasks_updated: int = 0
+    companies_created: int = 0
+    companies_updated: int = 0
     associations: int = 0
     unread: int = 0
     calls: int = 0
     daily_limit: int | None = None
     fields: Counter[str] = field(default_factory=Counter)
     playbooks: Counter[str] = field(default_factory=Counter)
+    unmapped: dict[str, Left] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The plan as one object."""
@@ -52,8 +60,13 @@ class Planned:
                 "create": self.tasks_created, "update": self.tasks_updated,
                 "total": self.tasks_created + self.tasks_updated,
             },
+            "companies": {
+                "create": self.companies_created, "update": self.companies_updated,
+                "total": self.companies_created + self.companies_updated,
+            },
             "associations": self.associations,
             "fields": dict(sorted(self.fields.items())),
+            "unmapped": {name: left.as_json() for name, left in self.unmapped.items()},
             "new_tasks": dict(sorted(self.playbooks.items())),
             "unread": self.unread,
             "calls": self.calls,
@@ -73,10 +86,16 @@ def plan(hub: Hub) -> dict[str, Planned]:
                 counts = destination.counts
                 pusher = Pusher(hub, name, destination, 0, anyone)
                 one = Planned(daily_limit=counts.daily_limit or destination.daily_limit)
+                companies = wanted(hub, name)
+                off = partners.off(connection, CrmObject.COMPANY.value, [name])
                 if not hub.schema_checked.get(name):
-                    one.calls += len(CrmObject)  # the first push of a process reads the schema
+                    # The first push of a process reads the schema.
+                    one.calls += len(CrmObject) - 1
+                    one.calls += companies * (_PROBES + (name not in off))
                 for obj, needed_by_tasks in ORDER:
-                    _count(connection, pusher, obj, needed_by_tasks, now, one)
+                    if obj is not CrmObject.COMPANY or (companies and name not in off):
+                        _count(connection, pusher, obj, needed_by_tasks, now, one)
+                one.unmapped = unmapped(hub, connection, name)
             planned[name] = one
     return planned
 
@@ -87,46 +106,59 @@ def _count(
 ) -> None:  # fmt: skip
     """Count one drain of the push, in batches of the same size and order."""
     size = pusher.destination.batch
+    rules = properties(pusher.hub, obj)
     while claims := outbox.claim(
         connection, pusher.name, obj.value, _BATCHES * size, now, 0,
         needed_by_tasks=needed_by_tasks,
     ):  # fmt: skip
+        keys = [c.key for c in claims]
+        holds = readback.holds(connection, pusher.name, obj.value, keys)
         for start in range(0, len(claims), size):
-            _count_batch(obj, claims[start : start + size], pusher.types(obj), one)
+            _count_batch(obj, claims[start : start + size], rules, holds, one)
 
 
 def _count_batch(
-    obj: CrmObject, claims: Sequence[Claim], types: Mapping[str, str], one: Planned
+    obj: CrmObject, claims: Sequence[Claim], rules: Properties, holds: Holds, one: Planned
 ) -> None:
-    writes = reads = links = 0
+    creates = updates = reads = looks = links = 0
     for claim in claims:
         reads += not claim.crm_id
+        body, held = claim.body, claim.acknowledged
+        mine = holds.get(claim.key, {})
         changed = [
-            n for n, v in claim.body.items()
+            n for n, v in body.items()
             if n != CONTACT
-            and not same(types.get(n, "string"), v, claim.acknowledged.get(n, ""))
+            and not rules.same(n, v, held.get(n, ""))
+            and rules.may_write(n, mine.get(n), held.get(n, ""))
         ]  # fmt: skip
+        if not claim.crm_id and not claim.create:
+            reads -= 1  # looked for when the sync claims, and left out if it is not there
+            continue
         if changed or not claim.crm_id:
-            writes += 1
+            creates += not claim.crm_id
+            updates += bool(claim.crm_id)
             _count_write(one, obj, claim.key, bool(claim.crm_id), changed)
-        linked = claim.acknowledged.get(CONTACT) == claim.body.get(CONTACT)
+        # Known records are read first where a person may have edited what is to be written.
+        looks += bool(claim.crm_id) and not rules.policies.keys().isdisjoint(changed)
+        linked = held.get(CONTACT) == body.get(CONTACT)
         links += obj is CrmObject.TASK and not linked
     one.unread += reads
     one.associations += links
     # Records without a CRM id are taken for new: their task links are not read.
-    one.calls += (writes > 0) + (links > 0) + (reads > 0)
+    one.calls += sum(n > 0 for n in (creates, updates, links, reads, looks))
 
 
 def _count_write(one: Planned, obj: CrmObject, key: str, known: bool, changed: list[str]) -> None:
-    if obj is CrmObject.CONTACT:
-        one.fields.update(changed)
-        if known:
-            one.contacts_updated += 1
-        else:
-            one.contacts_created += 1
-        return
-    if known:
-        one.tasks_updated += 1
-    else:
-        one.tasks_created += 1
-        one.playbooks[key.split(":")[2]] += 1
+    match obj, known:
+        case CrmObject.CONTACT, _:
+            one.fields.update(changed)
+            one.contacts_updated += known
+            one.contacts_created += not known
+        case CrmObject.TASK, True:
+            one.tasks_updated += 1
+        case CrmObject.TASK, False:
+            one.tasks_created += 1
+            one.playbooks[playbook_of(key)] += 1
+        case CrmObject.COMPANY, _:
+            one.companies_updated += known
+            one.companies_created += not known

@@ -6,20 +6,39 @@ follows from it is stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Connection
 
-from state import facts_sql, intake, outbox, projection, sources
+from mapping.money import exponent
+from mapping.outage import Outage
+from state import (
+    facts_sql,
+    freshness,
+    intake,
+    outages,
+    outbox,
+    partners,
+    projection,
+    sources,
+    statistics,
+)
 from state.evaluate import Evaluated, evaluator
+from state.fact_calendar import Figures
+from sync import cards
+from sync.cards import CardWriter
 from sync.contacts import Groups, regroup
-from sync.hub import Hub
+from sync.digests import tell
+from sync.freshness import notice
+from sync.heap import steady
+from sync.hub import Guard, Hub
+from sync.outages import notice_outages
+from sync.partners import want_companies
 from sync.reasons import Reasons
 from sync.tasks import task_bodies
 
 STEP = 2000
-Guard = Callable[[Connection], None]
 
 
 @dataclass(slots=True)
@@ -33,6 +52,7 @@ class Projected:
     refused: int = 0
     contacts: int = 0
     tasks: int = 0
+    companies: int = 0
     waiting: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -49,11 +69,21 @@ class Projector:
         self.rule_version = rule_version
         self.guard = guard
         self.done = Projected()
+        self.cards = CardWriter(hub, {})
+        self.late: frozenset[str] = frozenset()  # old episodes that are to be admitted now
+        self.outages: Mapping[str, Sequence[Outage]] = {}
 
+    @steady()
     def project(self, now: int) -> Projected:
         """Work until nothing is touched or due at ``now`` (ms)."""
+        self._partners(now)
         with self.hub.store.reading() as connection:
             horizons = sources.horizons(connection, [s.name for s in self.hub.sources])
+            before, spells = freshness.known(connection), outages.untold(connection)
+        if any(cards.wanted(rules) for rules in self.hub.rules.values()):
+            late = notice(self.hub, self.guard, now, horizons, before)
+            self.cards = CardWriter(self.hub, late)
+        self.outages = notice_outages(self.hub, self.guard, now, horizons, spells)
         # A source that was never read to its end must not look like a fact ("no KYC", say).
         self.done.waiting = {
             brand: sorted(f for f, until in own.items() if until == 0)
@@ -66,12 +96,30 @@ class Projector:
         while True:
             with self.hub.store.transaction("project.step") as connection:
                 self.guard(connection)
+                statistics.refresh(connection)
                 size = projection.fill_work(connection, STEP, now, psp)
                 if size:
                     self._step(connection, now, horizons)
             if size == 0:
                 return self.done
             self.hub.progress("project", "clients", self.done.clients, None)
+
+    def tell(self, now: int) -> None:
+        """Once all is worked out: the digests of the outages that are over."""
+        told = tell(self.hub, self.guard, now, self.done.waiting)
+        self.done.tasks_opened += told.made
+        self.done.tasks_closed += told.closed
+        self.done.tasks += told.tasks
+
+    def _partners(self, now: int) -> None:
+        """What is told of a partner concludes nothing, so it waits for no other source."""
+        with self.hub.store.reading() as connection:
+            touched = int(partners.waiting(connection))
+        while touched:
+            with self.hub.store.transaction("project.partners") as connection:
+                self.guard(connection)
+                touched, changed = want_companies(connection, self.hub, now)
+            self.done.companies += changed
 
     def _step(
         self, connection: Connection, now: int, horizons: Mapping[str, Mapping[str, int]]
@@ -81,7 +129,9 @@ class Projector:
         for brand in projection.work_brands(connection):
             if brand in self.hub.rules:
                 own = horizons.get(brand, {})
-                facts_sql.compute(connection, brand, min(now, own.get("psp", 0)))
+                facts_sql.compute(
+                    connection, brand, min(now, own.get("psp", 0)), figures(self.hub, brand)
+                )
                 rows += evaluator(self.hub.rules[brand]).rows(connection, brand, now, own)
         self.done.stage_changes += projection.save_profiles(
             connection, rows, now, self.rule_version, self.run
@@ -90,6 +140,7 @@ class Projector:
         projection.remove_profiles(connection, gone)
         groups = regroup(connection, self.hub, rows, gone)
         reasons = Reasons(self.hub, self.rule_version, groups, now)
+        reasons.late, reasons.outages = self.late, self.outages
         reasons.load(connection)
         for row in rows:
             reasons.judge(row)
@@ -105,11 +156,19 @@ class Projector:
         self.done.tasks_closed += len(reasons.tasks_closed)
         self.done.refused += reasons.refused
         tasks = task_bodies(connection, self.hub, reasons)
-        contacts = groups.bodies(self.hub, rows, reasons, now)
+        self.cards.load(connection)
+        contacts = groups.bodies(self.hub, rows, reasons, self.cards, now)
         for name in self.hub.destinations:
             outbox.unwant(connection, name, "contact", groups.dropped(name))
             self.done.tasks += outbox.want(connection, name, tasks.get(name, []), now)
             self.done.contacts += outbox.want(connection, name, contacts.get(name, []), now)
+
+
+def figures(hub: Hub, brand: str) -> Figures:
+    """What of a brand's policy facts depend on."""
+    policy = hub.brands[brand]
+    high_value = policy.high_value * 10 ** exponent(policy.base_currency)
+    return Figures(policy.market, high_value, "trading" in hub.rules[brand].connected)
 
 
 def touch_all(hub: Hub, guard: Guard) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,12 +15,19 @@ from mapping.calendars import local_date
 from mapping.errors import BrokersyncError, ProtocolError, RecordError
 from mapping.money import Money
 from mapping.records import Record
-from state import intake, sources
-from sync.hub import Hub
+from state import gone, intake, sources, statistics
+from state.kinds import Price
+from sync.hub import Guard, Hub
 
 _RETRY_BATCH = 500
+_MANY = 1000
 _MOST_REREADS = 200_000
-Guard = Callable[[Any], None]
+# How long the reading thread may keep the interpreter from the storing one. At Python's 5 ms a
+# turn, a server would stand idle after each short statement. SQLite works in our own process, and
+# its driver gives way at every row: there, shorter turns only cost.
+_TURN_S = 0.0005
+Sheets = Sequence[intake.Sheet]
+Prepared = tuple[Page, Sheets]
 
 
 @dataclass(slots=True)
@@ -39,13 +47,16 @@ def pull(hub: Hub, guard: Guard) -> Pulled:
         guard: called with each transaction's connection; refuses when the engine role is lost.
     """
     done = Pulled()
+    with hub.store.reading() as connection:
+        some = sources.with_asides(connection)
     for source in hub.sources:
         _register(hub, source, guard)
         try:
-            _retry_set_aside(hub, source, done, guard)
-            pages = _pages(hub, source, guard)
-            for page in _ahead(pages) if _threads(hub, source) else pages:
-                _take(hub, source, page, done, guard)
+            if source.name in some:
+                _retry_set_aside(hub, source, done, guard)
+            pages = _prepared(hub, _pages(hub, source, guard))
+            for page, sheets in _ahead(hub, pages) if _threads(hub, source) else pages:
+                _take(hub, source, page, sheets, done, guard)
         except BrokersyncError as error:
             done.failed[source.name] = error
             now = hub.clock.now_ms()
@@ -62,7 +73,7 @@ def _register(hub: Hub, source: Source[Any], guard: Guard) -> None:
     with hub.store.transaction(f"pull.{source.name}.register") as connection:
         guard(connection)
         brands = sorted(source.context.brands)
-        sources.register(connection, source.name, source.manifest.family, brands)
+        sources.register(connection, source.name, source.families, brands)
     hub.registered.add(source.name)
 
 
@@ -81,18 +92,42 @@ def _threads(hub: Hub, source: Source[Any]) -> bool:
     return hub.in_flight > 1 and isinstance(source, ListSource)
 
 
-def _ahead(pages: Iterable[Page]) -> Iterator[Page]:
-    """The pages, each asked for while the one before is being stored; all in one other thread."""
-    reading = iter(pages)
+def _prepared(hub: Hub, pages: Iterable[Page]) -> Generator[Prepared]:
+    """Each page with what is to be stored of it: written out by the thread that reads, so that
+    the one that stores waits for the database alone."""
+    reading, price = iter(pages), _price(hub)
+    try:
+        for page in reading:
+            yield page, intake.prepare(page.records, price, copied=hub.store.postgres)
+    finally:
+        getattr(reading, "close", int)()
+
+
+def _ahead(hub: Hub, pages: Generator[Prepared]) -> Iterator[Prepared]:
+    """The pages, each asked for while the one before is being stored; all in one other thread.
+
+    Most pulls have one page, the complete one: a thread would cost more than it spares.
+    """
+    usual = sys.getswitchinterval()
+    first = next(pages, None)
+    if first is None:
+        return
+    if first[0].complete_until is not None:
+        yield first
+        yield from pages
+        return
+    sys.setswitchinterval(_TURN_S if hub.store.postgres else usual)
     with ThreadPoolExecutor(1, thread_name_prefix="pull") as pool:
         try:
-            following = pool.submit(next, reading, None)
+            following = pool.submit(next, pages, None)
+            yield first
             while (page := following.result()) is not None:
-                following = pool.submit(next, reading, None)
+                following = pool.submit(next, pages, None)
                 yield page
         finally:
-            # What the source holds open is given back by the thread that opened it.
-            pool.submit(getattr(reading, "close", int)).result()
+            # In that thread: it may still be reading.
+            pool.submit(pages.close).result()
+            sys.setswitchinterval(usual)
 
 
 def _rereads(hub: Hub, source: RereadSource[Any], guard: Guard) -> Iterable[Page]:
@@ -118,13 +153,21 @@ def _rereads(hub: Hub, source: RereadSource[Any], guard: Guard) -> Iterable[Page
         yield Page(complete_until=start)
 
 
-def _take(hub: Hub, source: Source[Any], page: Page, done: Pulled, guard: Guard) -> None:
+def _take(
+    hub: Hub, source: Source[Any], page: Page, sheets: Sheets, done: Pulled, guard: Guard
+) -> None:
+    if _says_nothing(page):
+        return  # its cursor is stored with the next page that says something
     now = hub.clock.now_ms()
     with hub.store.transaction(f"pull.{source.name}.page") as connection:
         guard(connection)
-        taken = intake.take(connection, page.records, now, _price(hub))
+        whole = [gone.Range(w.kind, source.name, w.first, w.last) for w in page.whole]
+        taken = intake.take(connection, sheets, now, whole)
+        if taken.journalled >= _MANY:
+            statistics.refresh(connection)
         _set_aside(connection, source, page.rejects, now)
-        sources.passed(connection, "intake", source.name, [r.external_id for r in page.records])
+        fine = [*(r.external_id for r in page.records), *page.forget]
+        sources.passed(connection, "intake", source.name, fine)
         _reschedule(connection, source, page)
         sources.advance(
             connection, source.name, page.cursor, page.complete_until, taken.journalled, now
@@ -134,6 +177,11 @@ def _take(hub: Hub, source: Source[Any], page: Page, done: Pulled, guard: Guard)
     done.rejects += len(page.rejects)
     if isinstance(source, ListSource):
         hub.progress("pull", source.name, done.records, None)
+
+
+def _says_nothing(page: Page) -> bool:
+    said = (page.records, page.rejects, page.rereads, page.forget, page.whole)
+    return page.complete_until is None and not any(said)
 
 
 def _reschedule(connection: Any, source: Source[Any], page: Page) -> None:
@@ -171,16 +219,17 @@ def _retry_set_aside(hub: Hub, source: Source[Any], done: Pulled, guard: Guard) 
             passed.append(external_id)
         except RecordError as error:
             rejects.append(Reject(external_id, error.admin, raw=raw))
+    sheets = intake.prepare(records, _price(hub), copied=hub.store.postgres)
     with hub.store.transaction(f"pull.{source.name}.retry") as connection:
         guard(connection)
-        taken = intake.take(connection, records, now, _price(hub))
+        taken = intake.take(connection, sheets, now)
         _set_aside(connection, source, rejects, now)
         sources.passed(connection, "intake", source.name, passed)
     done.records += len(records)
     done.journalled += taken.journalled
 
 
-def _price(hub: Hub) -> intake.Price:
+def _price(hub: Hub) -> Price:
     """The base amount: the vendor's own if it is in the brand's base, else by the day's rate."""
 
     def price(brand: str, amount: Money, base: Money | None, at: int) -> int | None:

@@ -2,51 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Connection
 
-from connectors.destination import CrmObject, Destination
+from connectors.destination import CrmObject, Destination, NoRightError
 from mapping.errors import BrokersyncError
-from state import outbox, sources
-from state.outbox import Acknowledged, Claim
+from state import outbox, partners, readback, sources, statistics
+from state.outbox import Claim
+from sync.claim import Claimed, Claimer
 from sync.crm_schema import ready
-from sync.delivery import CONTACT, Batch, Delivered, deliver
-from sync.hub import Hub
+from sync.delivery import Batch, Delivered
+from sync.heap import steady
+from sync.hub import Companies, Guard, Hub
+from sync.lanes import Lanes
+from sync.partners import wanted
+from sync.properties import CONTACT, properties
 
-Guard = Callable[[Connection], None]
-ORDER = ((CrmObject.CONTACT, True), (CrmObject.TASK, False), (CrmObject.CONTACT, False))
+ORDER = (
+    (CrmObject.CONTACT, True),
+    (CrmObject.TASK, False),
+    (CrmObject.CONTACT, False),
+    (CrmObject.COMPANY, False),
+)
 """What is delivered first: (object, only what waiting tasks need)."""
+ROUNDS = 4
+"""Batches claimed at a time, for each lane: a transaction costs as much as some records."""
+UNSURE_MS = 60_000
+"""Longer than the CRM's index lags (30 s, reported) and than a slow write takes to show."""
+
+
+LOOK_AGAIN_MS = 3_600_000
+"""How often a CRM that takes no companies is asked whether it does now."""
+_COMPANY = CrmObject.COMPANY.value
+_MANY = {
+    CrmObject.CONTACT: "contacts",
+    CrmObject.TASK: "tasks",
+    CrmObject.COMPANY: "companies",
+}
 
 
 @dataclass(slots=True)
 class Pushed:
-    """What a push wrote. ``stopped`` is the error that ended it early, if one did."""
+    """What a push wrote. ``stopped`` is the error that ended it early, if one did.
+
+    ``off``: why companies are left out.
+    """
 
     contacts_written: int = 0
     contacts_created: int = 0
     tasks_written: int = 0
     tasks_created: int = 0
+    companies_written: int = 0
+    companies_created: int = 0
     associations: int = 0
     refused: int = 0
     adopted: int = 0
+    claims: Claimed = field(default_factory=Claimed)
     stopped: BrokersyncError | None = None
+    off: str = ""
 
     def count(self, obj: CrmObject, rows: Sequence[Delivered]) -> None:
         """Add a delivered batch."""
         written, created = sum(r.wrote for r in rows), sum(r.created for r in rows)
         self.refused += sum(r.refused is not None for r in rows)
         self.associations += sum(r.associated for r in rows)
-        self.adopted += sum(not r.wrote and not r.claim.crm_id and bool(r.crm_id) for r in rows)
-        if obj is CrmObject.CONTACT:
-            self.contacts_written += written
-            self.contacts_created += created
-        else:
-            self.tasks_written += written
-            self.tasks_created += created
+        self.adopted += sum(r.adopted for r in rows)
+        match obj:
+            case CrmObject.CONTACT:
+                self.contacts_written += written
+                self.contacts_created += created
+            case CrmObject.TASK:
+                self.tasks_written += written
+                self.tasks_created += created
+            case CrmObject.COMPANY:
+                self.companies_written += written
+                self.companies_created += created
+
+    def written(self, obj: CrmObject) -> int:
+        """How many records of an object were written."""
+        match obj:
+            case CrmObject.CONTACT:
+                return self.contacts_written
+            case CrmObject.TASK:
+                return self.tasks_written
+            case CrmObject.COMPANY:
+                return self.companies_written
 
 
 @dataclass(slots=True)
@@ -59,157 +102,154 @@ class Pusher:
     fence: int
     guard: Guard
     done: Pushed = field(default_factory=Pushed)
+    _after: outbox.Place = outbox.START  # contacts up to here are in hand or done
 
     def push(self) -> Pushed:
         """Deliver all that is pending; stop cleanly at the first error that is not a record's."""
-        with self.hub.store.transaction(f"push.{self.name}.sweep") as connection:
-            self.guard(connection)
-            outbox.sweep(connection, self.name, self.hub.clock.now_ms())
         try:
             objects = self._objects()
+            unsure_until = self._unsure_until()
+            with self.hub.store.transaction(f"push.{self.name}.sweep") as connection:
+                self.guard(connection)
+                statistics.refresh(connection)
+                now = self.hub.clock.now_ms()
+                outbox.sweep(connection, self.name, now, unsure_until)
+                partners.note_off(connection, self.name, _COMPANY, self.done.off, now)
+            if CrmObject.CONTACT in objects:
+                claimer = Claimer(self.hub, self.name, self.destination, self.guard, self.fence)
+                self.done.claims = claimer.claim()
             for obj, needed_by_tasks in ORDER:
-                if obj in objects:
+                if obj not in objects:
+                    continue
+                try:
                     self._drain(obj, needed_by_tasks=needed_by_tasks)
+                except NoRightError as error:
+                    if obj is not CrmObject.COMPANY:
+                        raise
+                    self._turn_off(error.admin)
         except BrokersyncError as error:
             self.done.stopped = error
         return self.done
 
+    def _turn_off(self, why: str) -> None:
+        """The right to write companies was taken while the hub used it."""
+        now = self.hub.clock.now_ms()
+        self.done.off = why
+        self.hub.companies[self.name] = Companies(True, why, now)
+        with self.hub.store.transaction(f"push.{self.name}.off") as connection:
+            self.guard(connection)
+            partners.note_off(connection, self.name, _COMPANY, why, now)
+
+    def _unsure_until(self) -> int:
+        """When a task whose creation got no answer may be looked up (0: it can be sent again)."""
+        if self.destination.keyed(CrmObject.TASK):
+            return 0
+        return self.hub.clock.now_ms() + UNSURE_MS
+
     def _objects(self) -> frozenset[CrmObject]:
         """What the portal is ready to take; asked until it is ready for everything."""
-        if self.hub.schema_checked.get(self.name):
-            return frozenset(CrmObject)
-        objects, self.done.stopped = ready(self.hub, self.name, self.destination)
-        self.hub.schema_checked[self.name] = self.done.stopped is None
-        return objects
+        hub, now = self.hub, self.hub.clock.now_ms()
+        known = hub.companies.get(self.name)
+        if known is None and not wanted(hub, self.name):
+            known = hub.companies[self.name] = Companies(False, "", now)
+        fresh = known is not None and not (known.off and now - known.at >= LOOK_AGAIN_MS)
+        if known is not None and fresh and hub.schema_checked.get(self.name):
+            self.done.off = known.off
+            return frozenset(o for o in CrmObject if o is not CrmObject.COMPANY or known.written)
+        found = ready(hub, self.name, self.destination)
+        self.done.stopped, self.done.off = found.error, found.off
+        hub.schema_checked[self.name] = found.error is None
+        hub.companies[self.name] = Companies(wanted(hub, self.name), found.off, now)
+        return found.objects
 
+    @steady()
     def _drain(self, obj: CrmObject, *, needed_by_tasks: bool = False) -> None:
-        with closing(self._batches(obj, needed_by_tasks)) as batches:
-            if self.hub.in_flight > 1:
-                self._deliver_abreast(batches)
-                return
-            for batch in batches:
-                self._deliver_here(batch)
-
-    def _deliver_abreast(self, batches: Iterator[Batch]) -> None:
-        running: dict[Future[list[Delivered]], Batch] = {}
-        failure: BrokersyncError | None = None
-        with ThreadPoolExecutor(self.hub.in_flight, thread_name_prefix="push") as pool:
-            more = True
-            while more or running:
-                while more and failure is None and len(running) < self.hub.in_flight:
-                    following = next(batches, None)
-                    more = following is not None
-                    if following is not None:
-                        running[pool.submit(deliver, self.destination, following)] = following
-                if failure is not None and not running:
-                    break
-                finished, _ = wait(running, return_when=FIRST_COMPLETED) if running else ([], [])
-                for future in finished:
-                    batch = running.pop(future)
-                    failure = self._finish(batch, future) or failure
-        if failure is not None:
-            raise failure
-
-    def _deliver_here(self, batch: Batch) -> None:
-        try:
-            rows = deliver(self.destination, batch)
-        except BrokersyncError:
-            self._give_back(batch)
-            raise
-        self._acknowledge(batch, rows)
-
-    def _finish(self, batch: Batch, future: Future[list[Delivered]]) -> BrokersyncError | None:
-        try:
-            rows = future.result()
-        except BrokersyncError as error:
-            self._give_back(batch)
-            return error
-        self._acknowledge(batch, rows)
-        return None
-
-    def _batches(self, obj: CrmObject, needed_by_tasks: bool) -> Generator[Batch]:
-        """Batches as they are claimed, as many at a time as are sent at a time.
-
-        Closed early, it gives back what it claimed and did not yield.
-        """
-        size, types = self.destination.batch, self.types(obj)
-        while True:
-            now = self.hub.clock.now_ms()
-            with self.hub.store.transaction(f"push.{self.name}.claim") as connection:
-                self.guard(connection)
-                claims = outbox.claim(
-                    connection, self.name, obj.value, size * self.hub.in_flight, now, self.fence,
-                    needed_by_tasks=needed_by_tasks,
-                )  # fmt: skip
-                contacts = self._contacts(connection, claims) if obj is CrmObject.TASK else {}
-            if not claims:
-                return
-            for start in range(0, len(claims), size):
-                batch = Batch(obj, claims[start : start + size], types, contacts)
+        """Deliver until nothing is due. What was delivered is stored when the next is claimed."""
+        waiting: deque[Batch] = deque()
+        delivered: list[Delivered] = []
+        last = False
+        self._after = outbox.START
+        # Each start finds the processor's caches cold: two at a time cost less than one by one.
+        together = max(1, self.hub.in_flight // 2)
+        with Lanes(self.hub.in_flight, self.destination) as lanes:
+            while True:
+                if self.hub.stop.requested:
+                    delivered += self._arrived(obj, lanes.rest())
+                    self._give_back(obj, delivered)
+                    self.hub.stop.check()
+                if not waiting and not (last and lanes.busy):
+                    waiting += self._exchange(obj, delivered, needed_by_tasks)
+                    delivered = []
+                    last = not waiting
+                    if last and not lanes.busy:
+                        return
+                if lanes.free >= together:
+                    while waiting and lanes.free:
+                        lanes.start(waiting.popleft(), self.hub.clock.now_ms())
                 try:
-                    yield batch
-                except GeneratorExit:
-                    self._give_back(Batch(obj, claims[start + size :], types))
+                    delivered += self._arrived(obj, lanes.finished())
+                except BrokersyncError:
+                    delivered += self._arrived(obj, lanes.rest())
+                    self._give_back(obj, delivered)
                     raise
 
-    def _contacts(self, connection: Connection, claims: Sequence[Claim]) -> dict[str, str]:
-        keys = {c.body.get(CONTACT, "") for c in claims}
-        return outbox.crm_ids(connection, self.name, CrmObject.CONTACT.value, keys)
+    def _arrived(self, obj: CrmObject, rows: list[Delivered]) -> list[Delivered]:
+        if rows:
+            self.done.count(obj, rows)
+            self.hub.progress("push", _MANY[obj], self.done.written(obj), None)
+        return rows
 
-    def types(self, obj: CrmObject) -> dict[str, str]:
-        """Property -> field type, for comparing values."""
-        if obj is CrmObject.TASK:
-            return {"due": "datetime"}
-        return {
-            self.hub.property_name(f.property, native=f.native):
-                "email" if f.hub == "client.email" else f.type
-            for rules in self.hub.rules.values()
-            for f in rules.fields
-        }  # fmt: skip
-
-    def _acknowledge(self, batch: Batch, rows: Sequence[Delivered]) -> None:
-        now = self.hub.clock.now_ms()
-        obj = batch.obj.value
-        with self.hub.store.transaction(f"push.{self.name}.acknowledge") as connection:
+    def _exchange(
+        self, obj: CrmObject, delivered: Sequence[Delivered], needed_by_tasks: bool
+    ) -> list[Batch]:
+        """Store what was delivered and claim the next batches, for some rounds of the lanes."""
+        now, size = self.hub.clock.now_ms(), self.destination.batch
+        with self.hub.store.transaction(f"push.{self.name}.exchange") as connection:
             self.guard(connection)
-            known = [r for r in rows if r.crm_id]
-            held = [_acknowledged(r) for r in known]
-            outbox.acknowledge(connection, self.name, obj, held, now, self.fence)
-            sources.passed(connection, "push", self.name, [r.claim.key for r in rows if r.complete])
-            self._set_aside(connection, batch, rows, now)
-        self.done.count(batch.obj, rows)
-        self.hub.progress("push", f"{obj}s", self._so_far(batch.obj), None)
+            self._acknowledge(connection, obj, delivered, now)
+            statistics.refresh(connection)
+            most = size * self.hub.in_flight * ROUNDS
+            claims = outbox.claim(
+                connection, self.name, obj.value, most, now, self.fence,
+                needed_by_tasks=needed_by_tasks,
+                after=None if obj is CrmObject.TASK else self._after,
+            )  # fmt: skip
+            self._after = claims[-1].place if claims else self._after
+            contacts = self._contacts(connection, claims) if obj is CrmObject.TASK else {}
+            holds = readback.holds(connection, self.name, obj.value, [c.key for c in claims])
+        rules = properties(self.hub, obj)
+        return [
+            Batch(obj, claims[start : start + size], rules, contacts, holds)
+            for start in range(0, len(claims), size)
+        ]
 
-    def _so_far(self, obj: CrmObject) -> int:
-        done = self.done
-        return done.contacts_written if obj is CrmObject.CONTACT else done.tasks_written
+    def _give_back(self, obj: CrmObject, delivered: Sequence[Delivered]) -> None:
+        unsure_until = self._unsure_until()
+        with self.hub.store.transaction(f"push.{self.name}.give_back") as connection:
+            self.guard(connection)
+            self._acknowledge(connection, obj, delivered, self.hub.clock.now_ms())
+            outbox.take_back(connection, self.name, unsure_until)
 
-    def _set_aside(
-        self, connection: Connection, batch: Batch, rows: Sequence[Delivered], now: int
+    def _acknowledge(
+        self, connection: Connection, obj: CrmObject, rows: Sequence[Delivered], now: int
     ) -> None:
+        held = [r.acknowledged for r in rows if r.acknowledged is not None]
+        outbox.acknowledge(connection, self.name, obj.value, held, now, self.fence)
+        fine = [r.key for r in rows if r.complete]
+        sources.passed(connection, "push", self.name, fine, obj.value)
         asides = [
-            sources.Aside("push", self.name, batch.obj.value, r.claim.key,
-                          r.claim.key.split(":", 1)[0], f"{r.refused.code}: {r.refused.admin}")
+            sources.Aside("push", self.name, obj.value, r.key,
+                          r.key.split(":", 1)[0], f"{r.refused.code}: {r.refused.admin}")
             for r in rows
             if r.refused is not None
         ]  # fmt: skip
         tries = sources.set_aside(connection, asides, now)
-        outbox.put_aside(connection, self.name, batch.obj.value, tries)
+        outbox.put_aside(connection, self.name, obj.value, tries)
+        edits = {(r.key, name): hold for r in rows for name, hold in r.edits.items()}
+        readback.remember(connection, self.name, obj.value, edits)
+        stopped = {r.key: r.blocked for r in rows if r.blocked}
+        readback.block(connection, self.name, obj.value, stopped)
 
-    def _give_back(self, batch: Batch) -> None:
-        if not batch.claims:
-            return
-        with self.hub.store.transaction(f"push.{self.name}.give_back") as connection:
-            self.guard(connection)
-            outbox.release(connection, self.name, batch.obj.value, [c.key for c in batch.claims])
-
-
-def _acknowledged(row: Delivered) -> Acknowledged:
-    """What the CRM holds now; mostly it is the desired state, whose text is at hand."""
-    body = row.claim.body
-    # What was blank from the beginning was never written.
-    as_desired = row.complete and {**dict.fromkeys(body, ""), **row.held} == body
-    text = row.claim.text if as_desired else ""
-    return Acknowledged(
-        row.claim.key, row.crm_id, row.held, row.claim.hash if row.complete else "", text
-    )
+    def _contacts(self, connection: Connection, claims: Sequence[Claim]) -> dict[str, str]:
+        keys = {c.body.get(CONTACT, "") for c in claims}
+        return outbox.crm_ids(connection, self.name, CrmObject.CONTACT.value, keys)

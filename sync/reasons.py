@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from sqlalchemy.engine import Connection
 
-from mapping.admission import Admitted, admit
-from mapping.ruleset import State
-from state import episodes, projection
-from state.episodes import Episode
+from mapping.admission import Admitted, Reason, admit
+from mapping.outage import Outage, old
+from mapping.ruleset import RuleSet, State
+from mapping.wall import UNDER_REVIEW
+from state import digests, episodes, projection, readback
+from state.episodes import Episode, Latest
 from state.evaluate import Evaluated
 from state.projection import Key
 from sync.hub import Hub
@@ -36,12 +38,16 @@ class Reasons:
         self.now = now
         self.open: dict[tuple[str, str, str], Episode] = {}
         self.had: dict[Key, set[str]] = {}
-        self.latest: dict[tuple[str, str, str], tuple[int, int]] = {}
+        self.latest: dict[tuple[str, str, str], Latest] = {}
+        self.owners: dict[tuple[str, str], str] = {}
         self.fresh: list[Episode] = []
         self.judged: list[Episode] = []
         self.closed: list[tuple[Episode, str]] = []
         self.rows: dict[Key, Evaluated] = {}
         self.wakes: dict[Key, int] = {}
+        self.late: frozenset[str] = frozenset()
+        self.outages: Mapping[str, Sequence[Outage]] = {}  # by brand, those without a digest yet
+        self.digests: dict[str, Outage] = {}
         self.refused = 0
 
     def load(self, connection: Connection) -> None:
@@ -49,18 +55,22 @@ class Reasons:
         self.open = episodes.open_of_work(connection)
         for brand, client_id, state in self.open:
             self.had.setdefault((brand, client_id), set()).add(state)
+        told = {e.digest for e in self.open.values() if e.digest}
+        self.digests = digests.outages(connection, told) if told else {}
         self.latest = episodes.latest_of_work(connection)
+        for name in self.hub.destinations:
+            self.owners |= {(name, k): o for k, o in readback.owners_of_work(connection, name)}
 
     def judge(self, row: Evaluated) -> None:
         """Bring one client's episodes in line with the states that hold now."""
         client = (row.brand, row.client_id)
         self.rows[client] = row
-        states = {s.id: s for s in self.hub.rules[row.brand].states}
+        rules = self.hub.rules[row.brand]
+        states = {s.id: s for s in rules.states}
         for state_id, begin in row.states.items():
             self._holds(row, states[state_id], begin)
         for state_id in sorted(self.had.get(client, set()) - set(row.states)):
-            known = state_id in states
-            why = f"the reason is over, stage is {row.stage}" if known else "its rule was removed"
+            why = _over(rules, row) if state_id in states else "its rule was removed"
             self._close(self.open[*client, state_id], why)
 
     def close_gone(self, gone: Iterable[Key]) -> None:
@@ -79,14 +89,16 @@ class Reasons:
                     self.judged.append(judged)
                     self.open[place] = judged
             return
-        number, closed_at = self.latest.get(place, (0, None))
-        if closed_at is not None:
-            ready = closed_at + state.cool_down_h * _HOUR_MS
+        last = self.latest.get(place)
+        if last is not None:
+            if last.by_person and begin <= last.closed_at:
+                return  # somebody dealt with it: only something further is a reason again
+            ready = last.closed_at + state.cool_down_h * _HOUR_MS
             if self.now < ready:  # still the old reason
                 client = (row.brand, row.client_id)
                 self.wakes[client] = min(ready, self.wakes.get(client, ready))
                 return
-        self._open(row, state, begin, number + 1)
+        self._open(row, state, begin, last.n + 1 if last else 1)
 
     def _open(self, row: Evaluated, state: State, begin: int, number: int) -> None:
         brand = self.hub.brands[row.brand]
@@ -103,18 +115,34 @@ class Reasons:
 
     def _judged(self, episode: Episode, row: Evaluated, state: State) -> Episode:
         brand = self.hub.brands[row.brand]
-        sooner = state.id in row.sooner
-        verdict = admit(state, episode.begin_at, row.country, sooner, brand, episode.key)
-        if not isinstance(verdict, Admitted):
-            return replace(
-                episode, refused=verdict.code, refused_why=verdict.why,
-                rule_version=self.rule_version,
-            )  # fmt: skip
-        return replace(
-            episode, refused="", refused_why="", admitted_at=self.now, due_at=verdict.due_at,
-            team=verdict.team, owner=verdict.owner, priority=verdict.priority,
-            contact=self.contacts.contact(episode.client), rule_version=self.rule_version,
+        reason = Reason(
+            episode.begin_at, row.country, state.id in row.sooner, state.id in row.instead,
+            row.counts_from.get(state.id),
         )  # fmt: skip
+        contact = self.contacts.contact(episode.client)
+        owner = self.owners.get((brand.destination, contact), "")
+        late_at = self.now if episode.key in self.late else None
+        outage = self._outage(episode, state)
+        verdict = admit(state, reason, brand, episode.key, owner, late_at, outage)
+        if isinstance(verdict, Admitted):
+            judged = replace(episode, refused="", refused_why="", admitted_at=self.now)
+            task: Admitted | None = verdict
+        else:
+            judged = replace(episode, refused=verdict.code, refused_why=verdict.why)
+            task = verdict.task
+        return replace(
+            judged, due_at=task.due_at if task else None, team=task.team if task else "",
+            owner=task.owner if task else "", priority=task.priority if task else "",
+            contact=contact if task else "", rule_version=self.rule_version,
+        )  # fmt: skip
+
+    def _outage(self, episode: Episode, state: State) -> Outage | None:
+        """What makes the reason old: the outage of the digest it stands in, or one without yet."""
+        told = self.digests.get(episode.digest)
+        if told is not None and episode.begin_at < told.until_at:
+            return told
+        waiting = self.outages.get(episode.brand)
+        return old(state.dated_by, episode.begin_at, waiting) if waiting else None
 
     def _close(self, episode: Episode, why: str) -> None:
         self.closed.append((episode, why))
@@ -135,18 +163,21 @@ class Reasons:
         """Clients whose contact a new task needs."""
         return {e.client for e in self.admitted}
 
-    def next_action(self, client: Key) -> tuple[str, str]:
-        """(action, due as ms text) of the client's open task with the earliest due time."""
+    def tasks(self, client: Key) -> list[Episode]:
+        """The client's open tasks, the earliest due first."""
         row = self.rows.get(client)
-        if row is None:
-            return "", ""
         mine = [
-            e for s in row.states
+            e for s in (row.states if row else ())
             if (e := self.open.get((*client, s))) is not None and e.admitted_at is not None
         ]  # fmt: skip
+        return sorted(mine, key=lambda e: (e.due_at or 0, e.key)) if len(mine) > 1 else mine
+
+    def next_action(self, client: Key) -> tuple[str, str]:
+        """(action, due as ms text) of the client's open task with the earliest due time."""
+        mine = self.tasks(client)
         if not mine:
             return "", ""
-        first = min(mine, key=lambda e: (e.due_at or 0, e.key))
+        first = mine[0]
         state = self.hub.rules[first.brand].state(first.state)
         return (state.action if state else ""), str(first.due_at)
 
@@ -159,6 +190,12 @@ class Reasons:
             keys = [e.key for e, w in self.closed if w == why]
             episodes.close(connection, keys, self.now, why)
         projection.set_due(connection, self.wakes)
+
+
+def _over(rules: RuleSet, row: Evaluated) -> str:
+    """Why a reason is closed; the text of any team's task does not name a review of the client."""
+    named = "" if rules.stage(row.stage).team == UNDER_REVIEW else f", stage is {row.stage}"
+    return f"the reason is over{named}"
 
 
 def with_tasks(found: Sequence[Episode]) -> list[Episode]:

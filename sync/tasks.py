@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 from mapping.facts import FACTS
 from mapping.ruleset import State
 from mapping.texts import fill, words
+from mapping.wall import RISK_TEAMS, hidden
 from state import outbox, projection
 from state.episodes import Episode
 from state.outbox import Desired
@@ -33,7 +34,7 @@ def task_bodies(connection: Connection, hub: Hub, reasons: Reasons) -> dict[str,
         if episode.admitted_at is None:
             continue
         stored = outbox.bodies(connection, episode.destination, "task", [episode.key])
-        body = _closed(hub, stored.get(episode.key, {}), episode, why, reasons.now)
+        body = closed(hub, stored.get(episode.key, {}), episode.brand, why, reasons.now)
         wanted[episode.destination].append(Desired("task", episode.key, body, TASK_PRIORITY))
     return wanted
 
@@ -41,14 +42,16 @@ def task_bodies(connection: Connection, hub: Hub, reasons: Reasons) -> dict[str,
 def task_body(hub: Hub, episode: Episode, state: State, facts: dict[str, object]) -> dict[str, str]:
     """A task's properties as canonical texts (``due`` is epoch ms; ``contact`` a contact key)."""
     zone, digits = hub.brands[episode.brand].zone, hub.digits(episode.brand)
+    connected = hub.rules[episode.brand].connected
+    walled = frozenset[str]() if state.owner in RISK_TEAMS else hidden(facts)
     began = words(episode.begin_at, FACTS["registered_at"], zone, digits)
     lines = [
-        fill(state.body, facts, FACTS, zone, digits),
+        fill(state.body, facts, FACTS, zone, digits, connected, walled),
         "",
         f"Next action: {state.action}.",
         f"{state.id} {state.label}, since {began}. Client {episode.brand}:{episode.client_id}.",
     ]
-    subject = fill(state.subject, facts, FACTS, zone, digits)
+    subject = fill(state.subject, facts, FACTS, zone, digits, connected, walled)
     return {
         "subject": f"{subject} [{episode.brand}:{episode.client_id}]",
         "body": "\n".join(lines),
@@ -60,10 +63,9 @@ def task_body(hub: Hub, episode: Episode, state: State, facts: dict[str, object]
     }
 
 
-def _closed(
-    hub: Hub, stored: dict[str, str], episode: Episode, why: str, now: int
-) -> dict[str, str]:
-    zone, digits = hub.brands[episode.brand].zone, hub.digits(episode.brand)
+def closed(hub: Hub, stored: dict[str, str], brand: str, why: str, now: int) -> dict[str, str]:
+    """A task as it was wanted, done, with the reason and when (ms) it was closed."""
+    zone, digits = hub.brands[brand].zone, hub.digits(brand)
     at = words(now, FACTS["registered_at"], zone, digits)
     body = f"{stored.get('body', '')}\n\nClosed by brokersync on {at}: {why}.".strip()
     return {**stored, "body": body, "status": DONE}

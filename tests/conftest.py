@@ -9,11 +9,27 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests import databases
+from tests import databases, rig
 
 for _name in [n for n in os.environ if n.startswith(("BROKERSYNC_", "HUBSPOT_"))]:
     if not _name.startswith("BROKERSYNC_TEST_"):
         del os.environ[_name]
+
+
+_LONGEST = ("tests/sync/test_truth", "tests/cli/test_run", "tests/sync/test_run_world")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first: the last worker to finish is then left with short ones."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
+
+
+@pytest.fixture(autouse=True)
+def _stores_closed() -> Iterator[None]:
+    """A hub that a test leaves behind keeps no connection open."""
+    yield
+    while rig.OPENED:
+        rig.OPENED.pop().close()
 
 
 @pytest.fixture(scope="session")

@@ -15,24 +15,33 @@ import sqlalchemy as sa
 from config import yaml_file
 from config.settings import DEFAULT_RULES
 from connectors.base import Boundary, Context, no_boundary
+from connectors.cellxpert.settings import CellxpertSettings
+from connectors.cellxpert.source import CellxpertSource
 from connectors.destination import CrmObject
 from connectors.hubspot import HubSpotDestination, HubSpotSettings
+from connectors.mt5_sql.settings import Mt5SqlSettings
+from connectors.mt5_sql.source import Mt5SqlSource
 from connectors.paymentiq.settings import PaymentIqSettings
 from connectors.paymentiq.source import PaymentIqSource
 from connectors.registry.settings import RegistrySettings
 from connectors.registry.source import RegistrySource
 from connectors.sumsub.settings import SumsubSettings
 from connectors.sumsub.source import SumsubSource
+from connectors.zendesk.settings import ZendeskSettings
+from connectors.zendesk.source import ZendeskSource
 from mapping.calendars import Calendar
 from mapping.money import Rates, exponent
 from mapping.policy import BrandPolicy, Team
 from mapping.ruleset import RuleSet, load
+from simulator.cellxpert import CellxpertFake, FakePartner
 from simulator.hubspot import FakeOwner, HubSpotFake
+from simulator.metatrader.fake import MetaTrader
 from simulator.paymentiq import PaymentIQFake
 from simulator.portal import OWNERS, TEAMS
 from simulator.registry import RegistryTable
 from simulator.story import World
 from simulator.sumsub import SumsubFake
+from simulator.zendesk import ZendeskFake
 from state import schema
 from state.store import Store
 from sync.crm_schema import wanted
@@ -42,7 +51,16 @@ from tests.clock import WorldClock
 from tests.fakes.hubspot import TOKEN, InProcessPool
 from tests.transport import FakeTransport
 
-MODES = {"CS3": "tasks", "CS5": "tasks", "CS8": "tasks", "*": "fields"}
+MODES = {"CS3": "tasks", "CS5": "tasks", "CS6": "tasks", "CS8": "tasks", "*": "fields"}
+BASE = frozenset({"registry", "kyc", "psp"})
+ALL = BASE | {"trading", "ledger", "affiliate", "helpdesk"}
+"""Families of sources."""
+OPENED: list[Store] = []
+"""What the hubs of the running test opened; closed after it."""
+LEDGER_RULES = (
+    {"kind": "wire", "action": 2, "comment": "^Wire"},
+    {"kind": "transfer", "action": 2, "comment": "transfer"},
+)
 
 
 @dataclass(slots=True)
@@ -59,11 +77,14 @@ class Rig:
     vendors: dict[str, Any]
     install: bool = True
     psp: Mapping[str, Any] = field(default_factory=dict)
+    families: frozenset[str] = ALL
+    servers: list[MetaTrader] = field(default_factory=list)
 
     def hub(self, boundary: Boundary = no_boundary) -> Hub:
         """A fresh hub over the same database, as after a restart."""
         clock = WorldClock(self.world)
         store = Store(self.database, boundary)
+        OPENED.append(store)
         store.migrate()
         hub = Hub(
             store=store,
@@ -81,7 +102,8 @@ class Rig:
         return hub
 
     def _rules(self) -> dict[str, Any]:
-        return {n: _ruleset(exponent(b.base_currency)) for n, b in self.world.brands.items()}
+        brands = self.world.brands.items()
+        return {n: _ruleset(exponent(b.base_currency), self.families) for n, b in brands}
 
     def _rates(self, brand: str) -> Rates:
         base = self.world.brands[brand].base_currency
@@ -125,7 +147,40 @@ class Rig:
                 SumsubSource(kyc, Context(f"sumsub-{name}", one, clock, boundary),
                              FakeTransport(self.vendors[f"sumsub-{name}"].handle))
             )  # fmt: skip
+            sources += self._further(name, start, clock, boundary)
         return sources
+
+    def _further(
+        self, name: str, start: datetime, clock: WorldClock, boundary: Boundary
+    ) -> list[Any]:
+        """A brand's sources that not every broker has."""
+        one, found = {name: self.world.brands[name].zone}, []
+        if "trading" in self.families:
+            mt5 = Mt5SqlSettings.model_validate({
+                "url": server_url(self.folder, name), "server": f"live-{name}",
+                "server_tz": "NY+7", "client_column": "ID", "ledger_rules": LEDGER_RULES,
+                "ledger": "ledger" in self.families, "balance_every_s": 0,
+            })  # fmt: skip
+            found.append(Mt5SqlSource(mt5, Context(f"mt5-{name}", one, clock, boundary)))
+        if "affiliate" in self.families:
+            cellxpert = CellxpertSettings(
+                base_url="https://cellxpert.example", admin_url=name, user="hub",
+                password="affiliate-secret", currency="USD", start_at=start, step_days=40,
+            )  # fmt: skip
+            found.append(
+                CellxpertSource(cellxpert, Context(f"cellxpert-{name}", one, clock, boundary),
+                                FakeTransport(self.vendors[f"cellxpert-{name}"].handle))
+            )  # fmt: skip
+        if "helpdesk" in self.families:
+            fake = self.vendors[f"zendesk-{name}"]
+            zendesk = ZendeskSettings(
+                base_url="https://desk.example", start_at=start, **fake.settings()
+            )
+            found.append(
+                ZendeskSource(zendesk, Context(f"zendesk-{name}", one, clock, boundary),
+                              FakeTransport(fake.handle))
+            )  # fmt: skip
+        return found
 
     def _destination(self, clock: WorldClock, boundary: Boundary) -> HubSpotDestination:
         brands = {n: b.zone for n, b in self.world.brands.items()}
@@ -134,9 +189,11 @@ class Rig:
         return HubSpotDestination(settings, context, pool=InProcessPool(self.portal.handle))
 
     def advance_to(self, instant_ms: int) -> None:
-        """Let the story go on, registry table included."""
+        """Let the story go on, in the databases too."""
         self.world.advance_to(instant_ms)
         self.registry.refresh()
+        for server in self.servers:
+            server.refresh()
 
     def sync(self, hub: Hub) -> Cycle:
         """One cycle that must end well."""
@@ -153,13 +210,27 @@ def vendors(world: World) -> dict[str, Any]:
         found[f"paymentiq-{name}"] = PaymentIQFake(
             world, name, "hub", "psp-secret", brand.merchant_id
         )
+        partners = [
+            FakePartner(p.id, p.name, p.plan, status=p.status) for p in world.partners.get(name, ())
+        ]
+        found[f"cellxpert-{name}"] = CellxpertFake(
+            world, name, name, "hub", "affiliate-secret", partners=partners
+        )
+        found[f"zendesk-{name}"] = ZendeskFake(
+            world, [name], "ada@broker.example", "helpdesk-secret"
+        )
     return found
 
 
-@lru_cache(maxsize=4)
-def _ruleset(digits: int) -> RuleSet:
+@lru_cache(maxsize=8)
+def _ruleset(digits: int, families: frozenset[str]) -> RuleSet:
     """The shipped rules for a base currency; reading them takes longer than a small sync."""
-    return load(yaml_file.read(DEFAULT_RULES).data, ["registry", "kyc", "psp"], digits)
+    return load(yaml_file.read(DEFAULT_RULES).data, sorted(families), digits)
+
+
+def server_url(folder: Path, brand: str) -> str:
+    """Where a brand's trading server exports to."""
+    return f"sqlite:///{folder / f'mt5-{brand}.db'}"
 
 
 def rig(
@@ -168,6 +239,7 @@ def rig(
     folder: Path,
     live_from: int,
     modes: Mapping[str, str] | None = None,
+    families: frozenset[str] = BASE,
     **portal: Any,
 ) -> Rig:
     """A rig over a world, with every fake in this process."""  # fmt: skip
@@ -177,7 +249,14 @@ def rig(
     table = RegistryTable(world, f"sqlite:///{folder / 'registry.db'}")
     table.create()
     fake = HubSpotFake(world, access_token=TOKEN, owners=owners, **portal)
-    return Rig(world, database, folder, live_from, modes or MODES, fake, table, vendors(world))
+    made = Rig(world, database, folder, live_from, modes or MODES, fake, table, vendors(world))
+    made.families = families
+    if "trading" in families:
+        for name in world.brands:
+            server = MetaTrader(world, server_url(folder, name), brand=name)
+            server.create()
+            made.servers.append(server)
+    return made
 
 
 def profiles(database: str) -> dict[str, dict[str, Any]]:

@@ -144,6 +144,21 @@ def test_it_is_also_good_with_its_own_copy_of_the_rules(folder: Folder) -> None:
 SETTINGS = [
     # keys
     Bad("teams:", "teems:", "teems", ("teems: unknown key", "teams, rates, rules")),
+    Bad(
+        "teams:",
+        "property_clashes: {brokerage_kyc_stat: adopt}\nteams:",
+        "property_clashes",
+        (
+            "property_clashes.brokerage_kyc_stat: the rule set has no field",
+            "'brokerage_kyc_status'?",
+        ),
+    ),
+    Bad(
+        "teams:",
+        "property_clashes: {brokerage_kyc_status: keep}\nteams:",
+        "property_clashes",
+        ("adopt", "rename", "refuse"),
+    ),
     Bad("    zone:", "    zones:", "    zones", ("brands.north.zones: unknown key",)),
     Bad("    zone: Europe/Nicosia\n", "", "  north:", ("brands.north.zone: is missing",)),
     Bad("secret_key", "secret_kee", "secret_kee", ("secret_kee: unknown key", "app_token")),
@@ -182,7 +197,7 @@ SETTINGS = [
     Bad(
         "type: sumsub", "type: sumsubs", "  kyc:", ("source type 'sumsubs'", "paymentiq, registry")
     ),
-    Bad("    type: sumsub\n", "", "  kyc:", ("source type", "there is: paymentiq")),
+    Bad("    type: sumsub\n", "", "  kyc:", ("source type", "there is: cellxpert")),
     Bad("type: hubspot", "type: [x]", "  crm:", ("destination type", "there is: hubspot")),
     Bad(
         "    live_from",
@@ -382,9 +397,9 @@ RULE_SET = [
         ("definitions.high_intent_at", "Did you mean 'first_attempt_at'?"),
     ),
     Bad(
-        "when: chargebacks_open > 0",
-        "when: chargebacks_open",
-        "when: chargebacks_open",
+        "when: open_doubts\n",
+        "when: chargebacks_open\n",
+        "when: chargebacks_open\n",
         ("stages.LS12.when",),
     ),
     Bad("hours_since(kyc_step_at) >= 24", "kyc_step_at >= 24", "kyc_step_at >= 24", ("CS2.when",)),
@@ -400,7 +415,8 @@ RULE_SET = [
         ("CS1.sooner.when",),
     ),
     # texts
-    Bad("({kyc_reason_code})", "({kyc_reason})", "({kyc_reason})", ("CS3.body", "Did you mean")),
+    Bad("Missing or failed: {kyc_gap}", "Missing or failed: {kyc_gaps}", "{kyc_gaps}",
+        ("CS3.body", "Did you mean")),
     Bad("subject: \"KYC rejected: {kyc_rejection_reason}", 'subject: "KYC rejected: {why}',
         'subject: "KYC rejected: {why}', ("CS3.subject: there is no fact 'why'",)),
     Bad("action: Name the", "action: Name {kyc_gap}, the", "action: Name {", ("CS3.action",)),
@@ -425,7 +441,7 @@ RULE_SET = [
     Bad("value: country, type", "value: country, from: client.email, type", "value: country",
         ("exactly one of",)),
     Bad("from: client.email", "from: client.mail", "from: client.mail", ("client.email",)),
-    Bad("native: true, label: E-mail", "native: no, label: E-mail", "native: no",
+    Bad("native: true, owner: person, label: E-mail", "native: no, label: E-mail", "native: no",
         ("fields.email.native: expected true or false",)),
     Bad('when: "true"', "when: deposits > 0", "stages:", ("the last stage", "everyone")),
 ]  # fmt: skip
@@ -448,7 +464,7 @@ def test_the_mistake_of_several_brands_is_named_once(folder: Folder) -> None:
 
 def test_every_mistake_of_the_rules_is_named_at_once(folder: Folder) -> None:
     rules = RULES.replace("    due: 5 minutes", "    due: soon")
-    rules = rules.replace("owner: support", "owner: nobody").replace("({kyc_reason_code})", "({x})")
+    rules = rules.replace("owner: support", "owner: nobody").replace("failed: {kyc_gap}", "{x}")
     folder.rules = rules
     refusal = folder.refusal()
     assert [path in refusal for path in ("CS5.due", "CS8.owner", "CS3.body")] == [True] * 3

@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
 COMMANDS = (
-    "demo", "simulate", "crm plan", "crm install", "plan", "sync", "status", "rejects", "runs",
-    "explain", "rules check",
+    "demo", "simulate", "crm plan", "crm install", "crm decide", "plan", "sync", "run", "status",
+    "rejects", "runs", "explain", "init", "doctor", "link", "unlink", "rules check",
 )  # fmt: skip
 
 

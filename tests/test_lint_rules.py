@@ -22,10 +22,6 @@ CLOCKS = {
 SQL_FROM_TEXT = {
     ("connectors/registry/database.py", "_clients"): "the admin's own SELECT, on the admin's own "
     "database, in a transaction that only reads",
-    (
-        "connectors/registry/database.py",
-        "_read_only",
-    ): "literals, and a checked whole number of seconds",
     ("state/rules_due.py", "<module>"): "a whole number of ours",
     ("state/rules_sql.py", "_pick"): "a number of ours, beyond all others",
     ("state/staging.py", "fresh"): "DDL that SQLAlchemy compiled from a Table of ours",

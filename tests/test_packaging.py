@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("brokersync", "config", "connectors", "mapping", "simulator", "state", "sync")
 DATA = (
     "config/defaults/rules.yaml",
+    "connectors/cellxpert/README.md",
     "connectors/hubspot/README.md",
+    "connectors/mt5_sql/README.md",
     "connectors/paymentiq/README.md",
     "connectors/paymentiq/status_codes.csv",
     "connectors/paymentiq/tx_types.csv",
@@ -24,7 +26,10 @@ DATA = (
     "connectors/sumsub/README.md",
     "connectors/sumsub/reject_labels.csv",
     "state/migrations/env.py",
+    "connectors/zendesk/README.md",
+    "connectors/zendesk/evidence.csv",
     "state/migrations/versions/0001_spine.py",
+    "state/migrations/versions/0002_all_sources.py",
 )
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 

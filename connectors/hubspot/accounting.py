@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connectors.destination import Applied, Outcome, Refused, Write
+from connectors.destination import GONE, Applied, Outcome, Refused, Write
 from connectors.hubspot import errors
 from connectors.hubspot.client import unexpected
 
@@ -22,9 +22,12 @@ def upserted(
     """
     by_trace = {str(place): write for place, write in enumerate(writes)}
     by_key = {write.key: write for write in writes}
+    by_id = {write.crm_id: write for write in writes if write.crm_id}
     out: dict[str, Outcome] = {}
     for row in answer["results"]:
         write = by_trace.get(str(row.get("objectWriteTraceId", "")))
+        if write is None:
+            write = by_id.get(str(row["id"]))
         if write is None:
             write = by_key.get(str(row["properties"].get(key_property)))
         if write is None:
@@ -35,12 +38,24 @@ def upserted(
         found = errors.details(entry)
         traces = entry.get("context", {}).get("objectWriteTraceId") or ()
         named = [by_trace[t] for t in _texts(traces) if t in by_trace]
+        named = named or [by_id[i] for i in _ids(entry.get("context") or {}) if i in by_id]
         if not named:
             unnamed.append(found)
         for write in named:
-            out[write.key] = errors.refused(write.key, found)
+            out[write.key] = _refused(write, found)
     _complete(out, [write.key for write in writes], unnamed)
     return out
+
+
+def _refused(write: Write, found: errors.Details) -> Outcome:
+    if write.crm_id and found.category == "OBJECT_NOT_FOUND":
+        return Refused(
+            write.key, GONE,
+            f"Record {write.crm_id} was deleted in HubSpot. The hub does not create it again: "
+            f"restore it there (Actions > Restore records in its list), or decide with "
+            f"`brokersync crm decide`.",
+        )  # fmt: skip
+    return errors.refused(write.key, found)
 
 
 def _applied(write: Write, row: Mapping[str, Any]) -> Outcome:

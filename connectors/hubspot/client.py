@@ -16,19 +16,22 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import orjson
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from connectors.base import Context
-from connectors.destination import CallCount
+from connectors.destination import CallCount, CrmObject
 from connectors.hubspot import errors
 from connectors.hubspot.pacer import Pacer
 from connectors.hubspot.settings import WINDOW_S, HubSpotSettings
-from mapping.errors import ProtocolError, QuotaError, RetryableError
+from connectors.instants import skew_s
+from mapping.errors import AmbiguousError, ProtocolError, QuotaError, RetryableError
 
 log = logging.getLogger(__name__)
 
 _VERSIONED = re.compile(r"/crm/v[34]/(objects|properties|owners|pipelines|associations)(?=/|$)")
-_READS = ("/batch/read", "/search")
+_READS = ("/batch/read", "/search", "/access-token-info")
+_CREATES = ("/tasks/batch/create",)  # the one write of the hub that is not idempotent
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 30.0
 
@@ -66,7 +69,8 @@ class GuardedPool:
         ConfigError, RetryableError, QuotaError, ProtocolError: by the table of
             :mod:`connectors.hubspot.errors`; RefusalError where the request itself was refused.
         AmbiguousError: a write whose answer was lost, after all tries. All writes of this
-            connector are idempotent, so that they may be sent again as they are.
+            connector are idempotent and are sent again as they are, but for the creation of tasks
+            in a portal without unique task keys, which is tried once.
     """
 
     def __init__(
@@ -86,6 +90,10 @@ class GuardedPool:
             burst=settings.burst,
             headroom=settings.headroom,
         )
+        # Documented: searches are counted apart, by account, and other programs search too.
+        self._searches = Pacer(
+            context.clock, limit=settings.searches_per_second, window_s=1.0, burst=1, headroom=1
+        )
         self._retrying = Retrying(
             sleep=self._clock.sleep,
             stop=stop_after_attempt(settings.max_attempts),
@@ -94,13 +102,14 @@ class GuardedPool:
             before_sleep=_told,
             reraise=True,
         )
+        self._creating = self._retrying.copy(retry=retry_if_exception(_surely_not_applied))
 
     def request(
         self,
         method: str,
         url: str,
         *,
-        body: str | None = None,
+        body: str | bytes | None = None,
         fields: Any = None,
         headers: Mapping[str, str] | None = None,
         **ignored: Any,
@@ -115,12 +124,14 @@ class GuardedPool:
         sent = {"headers": headers} | ({"fields": fields} if fields else {})
         if body is not None:
             sent["body"] = body
-        return self._retrying(self._once, method, url, sent)
+        once = url.partition("?")[0].endswith(_CREATES)
+        return (self._creating if once else self._retrying)(self._once, method, url, sent)
 
     def _once(self, method: str, url: str, sent: dict[str, Any]) -> Answer:
         path = urlsplit(url).path
         write = method != "GET" and not path.endswith(_READS)
-        self._pacer.take()
+        pacer = self._searches if path.endswith("/search") else self._pacer
+        pacer.take()
         self._boundary("http:before:hubspot")
         with self._counting:
             self._counts.calls += 1
@@ -137,7 +148,7 @@ class GuardedPool:
             with self._counting:
                 self._counts.rate_limited += 1
         if isinstance(error, errors.RateLimitError):
-            self._pacer.hold(error.retry_after_s or errors.WINDOW_S)
+            pacer.hold(error.retry_after_s or errors.WINDOW_S)
         raise error
 
     def _sent(self, method: str, url: str, sent: dict[str, Any], *, write: bool) -> Answer:
@@ -151,6 +162,7 @@ class GuardedPool:
             raise errors.from_transport(error, write=write, what=what) from None
 
     def _observe(self, headers: Mapping[str, str]) -> None:
+        self._counts.clock_skew_s = skew_s(headers.get("Date"), self._clock.now_ms())
         limit = _whole(headers.get("X-HubSpot-RateLimit-Max"))
         self._pacer.observe(limit, _whole(headers.get("X-HubSpot-RateLimit-Remaining")))
         daily = _whole(headers.get("X-HubSpot-RateLimit-Daily"))
@@ -207,6 +219,10 @@ def _again(error: BaseException) -> bool:
     )
 
 
+def _surely_not_applied(error: BaseException) -> bool:
+    return _again(error) and not isinstance(error, AmbiguousError)
+
+
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, errors.RateLimitError):
@@ -251,6 +267,16 @@ class HubSpotClient:
             self._sdk = HubSpot(api_factory=self._api)
         return self._sdk.crm
 
+    def of(self, obj: CrmObject) -> Any:
+        """The SDK's ``batch_api``, ``basic_api`` and ``search_api`` of an object."""
+        match obj:
+            case CrmObject.CONTACT:
+                return self.crm.contacts
+            case CrmObject.TASK:
+                return self.crm.objects.tasks
+            case CrmObject.COMPANY:
+                return self.crm.companies
+
     def _api(self, package: Any, name: str, config: Mapping[str, Any]) -> Any:
         """The SDK's hook: the API object ``name`` of ``package``, one for all time."""
         del config
@@ -262,6 +288,7 @@ class HubSpotClient:
                 configuration.access_token = self._settings.access_token.get_secret_value()
                 client = package.ApiClient(configuration=configuration)
                 client.rest_client.pool_manager = self._guarded
+                client.rest_client.request = _faster(client.rest_client.request, self._guarded)
                 client.user_agent = "brokersync"
                 # Our bodies are in wire form already; the SDK's deep copy costs 10 us a record.
                 client.sanitize_for_serialization = _as_it_is
@@ -283,17 +310,60 @@ class HubSpotClient:
         if not answer.data:
             return None
         try:
-            return json.loads(answer.data)
+            return _decoded(answer.data)
         except ValueError:
             raise unexpected(f"{method.__name__}: no JSON") from None
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Decoded JSON of a call the SDK does not have.
+
+        Raises:
+            ProtocolError: no JSON; and see `GuardedPool`.
+        """
+        token = self._settings.access_token.get_secret_value()
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        url = self._settings.base_url.rstrip("/") + path
+        answer = self._guarded.request("POST", url, body=json.dumps(body), headers=headers)
+        try:
+            return _decoded(answer.data)
+        except ValueError:
+            raise unexpected(f"{path}: no JSON") from None
+
+    def token_body(self) -> dict[str, str]:
+        """How HubSpot wants to be asked about the token itself (in a body, never in a path)."""
+        return {"tokenKey": self._settings.access_token.get_secret_value()}
 
     def close(self) -> None:
         """Give back connections."""
         self._guarded.clear()
 
 
+def _faster(request: Callable[..., Any], pool: GuardedPool) -> Callable[..., Any]:
+    """The SDK's ``request``, but raw calls with a body are encoded by the faster library.
+
+    The answer is a success: the pool raises for everything else.
+    """
+
+    def send(method: str, url: str, **kw: Any) -> Any:
+        body = kw.get("body")
+        if body is None or kw.get("_preload_content", True) or kw.get("query_params"):
+            return request(method, url, **kw)
+        return pool.request(method, url, body=orjson.dumps(body), headers=kw.get("headers"))
+
+    return send
+
+
 def _as_it_is(value: Any) -> Any:
     return value
+
+
+def _decoded(body: bytes) -> Any:
+    """JSON; half a surrogate pair (a text that was cut within an emoji) becomes ``?``."""
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        text = json.dumps(json.loads(body), ensure_ascii=False)
+        return orjson.loads(text.encode("utf-8", "replace"))
 
 
 def unexpected(what: str) -> ProtocolError:

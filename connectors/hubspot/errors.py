@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.destination import Refused
+from connectors.destination import NoRightError, Refused
 from mapping.errors import (
     AmbiguousError,
     BrokersyncError,
@@ -38,7 +38,7 @@ _VALUES = "Property values were not valid: "
 _UNUSABLE_KEY = re.compile(r"non-unique|^Property \w+ does not exist")
 
 
-class MissingScopeError(ConfigError):
+class MissingScopeError(NoRightError):
     """The token lacks rights; ``scopes`` are those HubSpot named."""
 
     def __init__(self, admin: str, log: str, scopes: tuple[str, ...]) -> None:
@@ -238,7 +238,7 @@ def _forbidden(status: int, found: Details, log: str) -> ConfigError:
             found.scopes,
         )
     if status == 403:
-        return ConfigError(
+        return NoRightError(
             "HubSpot does not permit this to the owner of the access token "
             f"({found.code}). Give that user the right, or create the key as another user.",
             log,

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from connectors.destination import CrmObject, CrmProperty, Option
+from connectors.destination import MARK, CrmObject, CrmProperty, Option
 from connectors.hubspot.client import HubSpotClient, reading
 from connectors.hubspot.errors import RefusalError
 from connectors.hubspot.settings import HubSpotSettings
 from mapping.errors import ConfigError
 
-TYPES = {CrmObject.CONTACT: "contacts", CrmObject.TASK: "tasks"}
+TYPES = {
+    CrmObject.CONTACT: "contacts",
+    CrmObject.TASK: "tasks",
+    CrmObject.COMPANY: "companies",
+}
 FIELD_TYPES = {
     "string": "text",
     "number": "number",
@@ -20,7 +25,12 @@ FIELD_TYPES = {
     "enumeration": "select",
     "bool": "booleancheckbox",
 }
+_LONGEST = {"string": 65_536, "phone_number": 65_536, "enumeration": 3_000}  # documented
 _YES_NO = (Option("true", "Yes"), Option("false", "No"))
+
+
+class NoUniqueValuesError(ConfigError):
+    """The portal takes no (further) property with unique values on this object."""
 
 
 def describe(client: HubSpotClient, obj: CrmObject) -> dict[str, CrmProperty]:
@@ -39,6 +49,7 @@ def _rows(client: HubSpotClient, obj: CrmObject) -> list[dict[str, Any]]:
 
 def _property(row: Mapping[str, Any]) -> CrmProperty:
     rights = row.get("modificationMetadata") or {}
+    description = row.get("description") or ""
     return CrmProperty(
         name=row["name"],
         label=row["label"],
@@ -47,7 +58,10 @@ def _property(row: Mapping[str, Any]) -> CrmProperty:
         options=tuple(Option(o["value"], o["label"]) for o in row.get("options") or ()),
         unique=bool(row.get("hasUniqueValue")),
         read_only=bool(rights.get("readOnlyValue") or row.get("calculated")),
-        description=row.get("description") or "",
+        description=description,
+        ours=MARK in description,
+        calculated=bool(row.get("calculated")),
+        max_length=_LONGEST.get(row["type"]),
     )
 
 
@@ -69,7 +83,7 @@ def install(
     _usable(obj, wanted, present)
     missing = [prop for prop in wanted if prop.name not in present]
     done = _group(client, settings, obj) if missing else []
-    done += [_create(client, settings, obj, prop) for prop in missing]
+    done += [_created(client, settings, obj, prop) for prop in missing]
     for prop in wanted:
         if prop.name in present:
             done += _add_options(client, obj, prop, raw_options[prop.name])
@@ -87,7 +101,7 @@ def _usable(
             continue
         if have.type != prop.type:
             wrong.append(f"{prop.name} is of type {have.type}, needed is {prop.type}")
-        elif prop.unique and not have.unique:
+        elif prop.unique and not have.unique and obj is not CrmObject.TASK:
             wrong.append(f"{prop.name} does not require unique values, which it must")
     if wrong:
         raise ConfigError(
@@ -107,6 +121,19 @@ def _group(client: HubSpotClient, settings: HubSpotSettings, obj: CrmObject) -> 
     if not _made(client, groups.create, obj, body, f"property group {name}"):
         return []
     return [f"created property group {name} of {TYPES[obj]}"]
+
+
+def _created(
+    client: HubSpotClient, settings: HubSpotSettings, obj: CrmObject, prop: CrmProperty
+) -> str:
+    """Create a property; tasks get a key without unique values where the portal takes no other."""
+    try:
+        return _create(client, settings, obj, prop)
+    except NoUniqueValuesError:
+        if obj is not CrmObject.TASK:
+            raise
+    line = _create(client, settings, obj, replace(prop, unique=False))
+    return f"{line}, without unique values, which the portal does not take on {TYPES[obj]}"
 
 
 def _create(
@@ -147,7 +174,7 @@ def _made(
         if refusal.status == 409:
             return False
         if body.get("hasUniqueValue"):
-            raise ConfigError(
+            raise NoUniqueValuesError(
                 f"HubSpot takes no property with unique values on {TYPES[obj]} ({what}): at most "
                 f"10 an object are allowed, and some accounts allow none on tasks.",
                 refusal.log,

@@ -43,6 +43,13 @@ class HubSpotSettings(ConnectorSettings):
         title="The hub's share of that limit",
         description="Lower it if other programs use the same token.",
     )
+    searches_per_second: int = Field(
+        5,
+        ge=3,
+        le=20,
+        title="The portal's limit, searches per second",
+        description="Documented: 5 an account, whatever the program. The hub keeps 2 below.",
+    )
     daily_limit: int = Field(
         650_000,
         ge=1000,
@@ -67,6 +74,11 @@ class HubSpotSettings(ConnectorSettings):
     )
     task_key: str = Field(
         "broker_task_key", pattern=r"^[a-z][a-z0-9_]{0,99}$", title="Tasks' unique key property"
+    )
+    company_key: str = Field(
+        "broker_partner_key",
+        pattern=r"^[a-z][a-z0-9_]{0,99}$",
+        title="Companies' unique key property",
     )
 
     @field_validator("base_url")

@@ -12,23 +12,15 @@ from datetime import tzinfo
 from functools import lru_cache
 from typing import Any
 
+from connectors.base import storable
 from connectors.instants import instant
 from connectors.paymentiq.settings import Effect, PaymentIqSettings, TxType
 from connectors.paymentiq.tables import Code, Tables
 from mapping.errors import RecordError
 from mapping.money import Money
-from mapping.records import (
-    DeclineCategory,
-    Direction,
-    Movement,
-    MovementStatus,
-    MovementType,
-    Payment,
-    PaymentStatus,
-    Record,
-    Ref,
-    check_text,
-)
+from mapping.payloads import Movement, Payment
+from mapping.records import Record, Ref, check_text
+from mapping.words import DeclineCategory, Direction, MovementStatus, MovementType, PaymentStatus
 
 # The row was handed to a fallback PSP: a further attempt (READ).
 _FALLBACK = (250, 251)
@@ -48,7 +40,12 @@ _RANK = {
 }
 _MOVEMENT_RANK = {MovementStatus.PENDING: 1, MovementStatus.FAILED: 4, MovementStatus.SUCCEEDED: 5}
 _FINAL_RANK = 4
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# Named once: reading a member of an enumeration costs more than all else a clean field needs.
+_DEPOSIT, _WITHDRAWAL = Effect.DEPOSIT, Effect.WITHDRAWAL
+_IN, _OUT = Direction.DEPOSIT, Direction.WITHDRAWAL
+_IGNORED, _NOT_DECLINED = Effect.IGNORED, DeclineCategory.NONE
+# A row was JSON, so it holds no circle.
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 class RowReader:
@@ -86,7 +83,8 @@ class RowReader:
         Raises:
             RecordError: a field is missing, malformed or absurd, or a code is unknown.
         """
-        if kind.effect is Effect.IGNORED:
+        effect = kind.effect
+        if effect is _IGNORED:
             raise RecordError("transactions of this type are ignored (setting types)")
         external_id = _text(row, "id", 40)
         if not external_id:
@@ -98,11 +96,11 @@ class RowReader:
         state = _text(row, "state", 100)
         code = self._tables.code(_text(row, "statusCode", 100), state)
         payload: Payment | Movement
-        if kind.effect in (Effect.DEPOSIT, Effect.WITHDRAWAL):
+        if effect is _DEPOSIT or effect is _WITHDRAWAL:
             payload = self._payment(row, kind, code, updated, now_ms)
             rank = _RANK.get(payload.status, _FINAL_RANK)
         else:
-            payload = _movement(row, kind.effect, code, updated)
+            payload = _movement(row, effect, code, updated)
             rank = _MOVEMENT_RANK[payload.status]
         return Record(
             source=self._source,
@@ -112,7 +110,7 @@ class RowReader:
             ref=Ref(client_id),
             payload=payload,
             rank=rank,
-            raw=_encode(row),
+            raw=storable(_encode(row)),
         )
 
     def _brand(self, row: Mapping[str, Any]) -> str:
@@ -129,11 +127,11 @@ class RowReader:
     def _payment(
         self, row: Mapping[str, Any], kind: TxType, code: Code, updated: int, now_ms: int
     ) -> Payment:
-        direction = Direction.DEPOSIT if kind.effect is Effect.DEPOSIT else Direction.WITHDRAWAL
+        direction = _IN if kind.effect is _DEPOSIT else _OUT
         opened = instant(row.get("created"), "created", now_ms, self._zone)
         if opened > updated:
             raise RecordError("field 'created' is later than 'lastUpdated'")
-        failed = code.decline is not DeclineCategory.NONE
+        failed = code.decline is not _NOT_DECLINED
         # The row keeps the first PSP tried, so a fallback stays visible after it succeeded.
         first, psp = row.get("initiatedPspId"), row.get("pspId")
         fell_back = first is not None and psp is not None and first != psp
@@ -209,7 +207,7 @@ def _money_if_any(row: Mapping[str, Any], key: str) -> Money | None:
         raise RecordError(f"field {key!r}: {error.admin}") from None
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=1_000)
 def _money_of(text: str) -> Money:
     """The absolute amount of ``12.00 EUR`` (cached: a row repeats its amounts, rows their fees)."""
     amount, space, currency = text.partition(" ")
@@ -226,6 +224,8 @@ def _text(row: Mapping[str, Any], key: str, most: int) -> str:
         return ""
     if type(value) is str and len(value) <= most and value.isprintable():
         return value.strip()
+    if type(value) is int and len(text := str(value)) <= most:
+        return text
     return check_text(row, key, most=most)
 
 

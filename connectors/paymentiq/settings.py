@@ -9,7 +9,7 @@ from enum import StrEnum
 from pydantic import Field, SecretStr
 
 from connectors.base import ConnectorSettings, HttpSettings
-from mapping.records import DeclineCategory, PaymentStatus
+from mapping.words import DeclineCategory, PaymentStatus
 
 
 class Effect(StrEnum):
@@ -69,7 +69,7 @@ class PaymentIqSettings(HttpSettings):
     window_days: int = Field(
         7, ge=1, le=366, title="Days of history a request spans", description="Keeps offsets small."
     )
-    page_size: int = Field(500, ge=2, le=10_000, title="Rows of a page")
+    page_size: int = Field(2000, ge=2, le=10_000, title="Rows of a page")
     overlap_s: int = Field(
         300, ge=0, le=86_400, title="Seconds read again at each pull (rows indexed late)"
     )

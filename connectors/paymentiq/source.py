@@ -6,7 +6,6 @@ own platform.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,36 +14,21 @@ from typing import Any
 
 import httpx
 
-from connectors.base import Context, ListSource, Page, Reject
-from connectors.http import Api, Blame, TokenAuth
+from connectors.base import Context, ListSource, Page, Reject, row_id
+from connectors.http import Api, Blame, HttpSource, TokenAuth, basic
 from connectors.instants import zone
 from connectors.paymentiq.manifest import MANIFEST
 from connectors.paymentiq.row import RowReader
 from connectors.paymentiq.settings import Effect, PaymentIqSettings
 from mapping.errors import ConfigError, ProtocolError, RecordError
-from mapping.records import Kind, Record
+from mapping.records import Record
+from mapping.words import Kind
 
 PAYMENTS = "/paymentiq/admin/v1/payments"
 TOKEN = "/paymentiq/oauth/token"  # noqa: S105 - a path
 DAY_S = 86_400
 # Rows read again at the head of a page, to notice rows that left the window while it was paged.
 TAIL = 20
-
-
-class BasicAuth:
-    """Client id and secret, for the token endpoint."""
-
-    def __init__(self, settings: PaymentIqSettings) -> None:
-        self._basic = httpx.BasicAuth(settings.client_id, settings.client_secret.get_secret_value())
-
-    def sign(self, request: httpx.Request, target: bytes, body: bytes) -> None:
-        """See :class:`connectors.http.Auth`."""
-        del target, body
-        next(self._basic.auth_flow(request))
-
-    def refresh(self) -> bool:
-        """See :class:`connectors.http.Auth`."""
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +44,7 @@ class _Place:
     tail: tuple[str, ...] = ()
 
 
-class PaymentIqSource(ListSource[PaymentIqSettings]):
+class PaymentIqSource(HttpSource[PaymentIqSettings], ListSource[PaymentIqSettings]):
     """Closed windows of last-updated time, each paged by offset, oldest first."""
 
     manifest = MANIFEST
@@ -89,10 +73,6 @@ class PaymentIqSource(ListSource[PaymentIqSettings]):
         """See :class:`connectors.base.Source`; asks for one row."""
         now = self.clock.now_ms() // 1000
         self._list(_Place(now - DAY_S, now), limit=1)
-
-    def close(self) -> None:
-        """See :class:`connectors.base.Source`."""
-        self.api.close()
 
     def pull(self, cursor: str | None) -> Iterator[Page]:
         """See :class:`connectors.base.ListSource`."""
@@ -143,7 +123,7 @@ class PaymentIqSource(ListSource[PaymentIqSettings]):
         return _Place(since, max(since, min(end, since + self.settings.window_days * DAY_S)))
 
     def _further(self, place: _Place, fresh: Sequence[Any]) -> _Place:
-        tail = tuple(_id(row) for row in fresh[-self._tail :]) if self._tail else ()
+        tail = tuple(row_id(row) for row in fresh[-self._tail :]) if self._tail else ()
         return _Place(place.since, place.until, place.offset + len(fresh), tail)
 
     def _list(self, place: _Place, limit: int) -> list[Any]:
@@ -179,7 +159,7 @@ class PaymentIqSource(ListSource[PaymentIqSettings]):
         if not place.tail:
             return rows
         known = set(place.tail)
-        last = max((i for i, row in enumerate(rows) if _id(row) in known), default=None)
+        last = max((i for i, row in enumerate(rows) if row_id(row) in known), default=None)
         return None if last is None else rows[last + 1 :]
 
     def _read(self, rows: Sequence[Any]) -> tuple[list[Record], list[Reject]]:
@@ -193,7 +173,7 @@ class PaymentIqSource(ListSource[PaymentIqSettings]):
                     records.append(self._rows.record(row, kind, now_ms))
             except RecordError as error:
                 text = json.dumps(row, ensure_ascii=False)
-                rejects.append(Reject(_id(row), error.admin, self._brand, Kind.PAYMENT, text))
+                rejects.append(Reject(row_id(row), error.admin, self._brand, Kind.PAYMENT, text))
         return records, rejects
 
     def _token(self) -> tuple[str, float]:
@@ -201,7 +181,7 @@ class PaymentIqSource(ListSource[PaymentIqSettings]):
             "POST",
             TOKEN,
             query={"grant_type": "client_credentials"},
-            auth=BasicAuth(self.settings),
+            auth=basic(self.settings.client_id, self.settings.client_secret.get_secret_value()),
             once=True,
         )
         token = body.get("access_token") if isinstance(body, dict) else None
@@ -232,15 +212,6 @@ def _brands(settings: PaymentIqSettings, context: Context) -> Mapping[int, str]:
             " which merchant id is which brand"
         )
     return {settings.merchant_id: served[0]}
-
-
-def _id(row: object) -> str:
-    """The row's id; a digest of the row where it has none."""
-    found = row.get("id") if isinstance(row, dict) else None
-    if isinstance(found, int | str) and found != "":
-        return str(found)[:40]
-    text = json.dumps(row, sort_keys=True, ensure_ascii=False)
-    return "row-" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _dump(place: _Place) -> str:

@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from connectors.paymentiq.settings import Effect, PaymentIqSettings, Status, TxType
 from mapping.errors import RecordError
-from mapping.records import DeclineCategory, Direction, PaymentStatus
+from mapping.words import DeclineCategory, Direction, PaymentStatus
 
 STATES = (
     "REGISTERED",
@@ -30,6 +30,7 @@ STATES = (
 # The table files status codes 250 and 251 under PROCESSING; rows may say REPROCESSING.
 _SAME_STATE = {"REPROCESSING": "PROCESSING"}
 _METHODS = {"Creditcard": "card"}
+_DEPOSIT = Direction.DEPOSIT  # reading a member of an enumeration is slow, rows are many
 _DIRECTION = re.compile(r"(\w*?)(Deposit|Withdrawal)")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -52,7 +53,7 @@ class Code:
         Raises:
             RecordError: the code cannot occur in this direction.
         """
-        found = self.deposit if direction is Direction.DEPOSIT else self.withdrawal
+        found = self.deposit if direction is _DEPOSIT else self.withdrawal
         if found is None:
             raise RecordError(
                 f"status {self.name} ({self.number}) is not known for a {direction};"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from connectors.base import Manifest
-from mapping.records import Kind
+from mapping.words import Kind
 
 MANIFEST = Manifest(
     type="registry",
-    title="Client registry (SQL table or view)",
+    title="Client registry (SQL table, CSV or JSONL)",
     family="registry",
     kinds=(Kind.PROFILE,),
     docs="connectors/registry/README.md",

@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connectors.instants import instant
 from mapping.errors import RecordError
-from mapping.records import Disposition, Profile, check_text
+from mapping.payloads import Profile
+from mapping.records import check_text
+from mapping.words import Disposition
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _YES = ("1", "true", "t", "yes", "y")

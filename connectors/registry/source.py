@@ -1,4 +1,4 @@
-"""The registry: clients by the time their row was last updated."""
+"""The registry: clients of a table by the time their row was last updated, or of a file."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from typing import Any
 from connectors.base import Context, ListSource, Page, Reject
 from connectors.instants import EPOCH_MS_FROM, instant, zone
 from connectors.registry.database import Registry
+from connectors.registry.file_pull import FILE_KEYS, FilePull, as_json
+from connectors.registry.file_times import file_time
 from connectors.registry.manifest import MANIFEST
 from connectors.registry.profile import flag, profile
 from connectors.registry.settings import RegistrySettings
 from mapping.errors import ConfigError, ProtocolError, RecordError
-from mapping.records import Kind, Record, Ref, check_text
+from mapping.records import Record, Ref, check_text
+from mapping.words import Kind
+
+_MOST_LINES = 1_000_000_000  # times the seconds of this century it still fits 64 bits
 
 
 class RegistrySource(ListSource[RegistrySettings]):
-    """Keyset pages over (updated_at, brand, client_id); each pull reads the last minutes again."""
+    """A table: keyset pages over (updated_at, brand, client_id); each pull reads the last minutes
+    again. A file: all of it, where it is not the one read before."""
 
     manifest = MANIFEST
     settings_type = RegistrySettings
@@ -32,32 +38,44 @@ class RegistrySource(ListSource[RegistrySettings]):
                 f"{self.name}: without a brand column it can serve one brand only,"
                 f" not {len(context.brands)}"
             )
-        self._registry = Registry(settings, self.name)
+        self._file = FilePull(settings, context, self.parse) if settings.file else None
+        self._registry = Registry(settings, self.name) if self._file is None else None
 
     def check(self) -> None:
         """See :class:`connectors.base.Source`."""
-        with self._registry.connect() as connection:
-            self._registry.check_columns(connection)
-            self._registry.page(connection, None, None, 1)
+        if self._registry is None:
+            assert self._file is not None  # noqa: S101 - it is one or the other
+            self._file.check()
+            return
+        with self._registry.connect() as reader:
+            self._registry.check_columns(reader)
+            self._registry.page(reader, None, None, 1)
 
     def close(self) -> None:
         """See :class:`connectors.base.Source`."""
-        self._registry.close()
+        if self._registry is not None:
+            self._registry.close()
 
     def pull(self, cursor: str | None) -> Iterator[Page]:
         """See :class:`connectors.base.ListSource`."""
+        if self._registry is not None:
+            return self._pull_table(self._registry, cursor)
+        assert self._file is not None  # noqa: S101 - it is one or the other
+        return self._file.pull(cursor)
+
+    def _pull_table(self, registry: Registry, cursor: str | None) -> Iterator[Page]:
         start = self.clock.now_ms()
         place = _Place.read(cursor, self.name)
         since = place.since(self.settings.overlap_s * 1000, self._zone)
         size = self.settings.page_size
         after: Mapping[str, Any] | None = None
-        with self._registry.connect() as connection:
-            self._registry.check_columns(connection)
-            undated = self._registry.undated(connection, size)
+        with registry.connect() as reader:
+            registry.check_columns(reader)
+            undated = registry.undated(reader, size)
             if undated:
                 yield self._page(undated, place, start)
             for _ in range(self.settings.max_pages):
-                rows = self._registry.page(connection, since, after, size)
+                rows = registry.page(reader, since, after, size)
                 page = self._page(rows, place, start)
                 if len(rows) < size:
                     yield Page(page.records, page.rejects, page.cursor, complete_until=start)
@@ -70,18 +88,45 @@ class RegistrySource(ListSource[RegistrySettings]):
         )
 
     def parse(self, raw: Mapping[str, Any]) -> Record:
-        """See :class:`connectors.base.Source`."""
+        """See :class:`connectors.base.Source`; a row of a file names file and line."""
+        line = raw.get("line")
+        if line is None:
+            return self._record(raw, as_json(raw))
+        try:
+            return self._file_record(raw, int(line))
+        except RecordError as error:
+            raise RecordError(f"{raw.get('file')}, line {line}: {error.admin}") from None
+
+    def _file_record(self, raw: Mapping[str, Any], line: int) -> Record:
+        if "wrong" in raw:
+            raise RecordError(str(raw["wrong"]))
+        row = {name: value for name, value in raw.items() if name not in FILE_KEYS}
+        for name in ("registered_at", "updated_at"):
+            row[name] = file_time(row.get(name), name, self.settings)
+        at = int(raw["file_at"])
+        undated = row["updated_at"] is None
+        if undated:
+            row["updated_at"] = at
+        # Of two rows of one instant the later one counts: of a newer file, or further down.
+        rank = at // 1000 * _MOST_LINES + min(line, _MOST_LINES - 1)
+        return self._record(row, as_json(raw), rank, polled=undated)
+
+    def _record(
+        self, row: Mapping[str, Any], raw: str, rank: int = 0, *, polled: bool = False
+    ) -> Record:
         now_ms = self.clock.now_ms()
-        client = profile(raw, now_ms, self._zone)
+        client = profile(row, now_ms, self._zone)
         return Record(
             source=self.name,
-            brand=self._brand(raw),
+            brand=self._brand(row),
             external_id=client.client_id,
-            version_at=instant(raw.get("updated_at"), "updated_at", now_ms, self._zone),
+            version_at=instant(row.get("updated_at"), "updated_at", now_ms, self._zone),
             ref=Ref(client.client_id),
             payload=client,
-            deleted=flag(raw, "deleted"),
-            raw=_json(raw),
+            rank=rank,
+            polled=polled,
+            deleted=flag(row, "deleted"),
+            raw=raw,
         )
 
     def _page(self, rows: Sequence[Mapping[str, Any]], place: _Place, start: int) -> Page:
@@ -93,7 +138,7 @@ class RegistrySource(ListSource[RegistrySettings]):
             except RecordError as error:
                 brand = str(row.get("brand") or "")[:100]
                 name = _name(row)
-                rejects.append(Reject(name, error.admin, brand, Kind.PROFILE, _json(row)))
+                rejects.append(Reject(name, error.admin, brand, Kind.PROFILE, as_json(row)))
                 continue
             records.append(record)
             # A time ahead of the clock must not carry the cursor past changes still to come.
@@ -191,12 +236,4 @@ def _write(at: int, layout: str, local: tzinfo) -> object:
 
 def _name(row: Mapping[str, Any]) -> str:
     text = str(row.get("client_id") or "").replace("\x00", "")[:100]
-    return text or "row-" + hashlib.blake2b(_json(row).encode(), digest_size=8).hexdigest()
-
-
-def _json(row: Mapping[str, Any]) -> str:
-    return json.dumps(dict(row), ensure_ascii=False, separators=(",", ":"), default=_plain)
-
-
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, date) else str(value)
+    return text or "row-" + hashlib.blake2b(as_json(row).encode(), digest_size=8).hexdigest()

@@ -12,7 +12,9 @@ from typing import Any
 from connectors.instants import instant
 from connectors.sumsub.settings import SumsubSettings
 from mapping.errors import RecordError
-from mapping.records import KycCase, KycStatus, ReasonCategory, check_text
+from mapping.payloads import KycCase
+from mapping.records import check_text
+from mapping.words import KycStatus, ReasonCategory
 
 DAY_MS = 86_400_000
 

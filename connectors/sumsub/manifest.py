@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.base import Manifest
-from mapping.records import Kind
+from mapping.words import Kind
 
 MANIFEST = Manifest(
     type="sumsub",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field, SecretStr
 
 from connectors.base import HttpSettings
-from mapping.records import ReasonCategory
+from mapping.words import ReasonCategory
 
 HOURS_A_DAY = 24
 

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
 
-from connectors.base import Context, Page, Reject, Reread, RereadSource, WebhookEvent
+from connectors.base import (
+    Context,
+    Page,
+    Reject,
+    Reread,
+    RereadSource,
+    WebhookEvent,
+    as_json,
+)
 from connectors.clock import Clock
-from connectors.http import Api, Blame, RateLimit
+from connectors.http import Api, Auth, Blame, HttpSource, RateLimit
 from connectors.sumsub import webhook
 from connectors.sumsub.applicant import RANK, documents_end_at, kyc_case
 from connectors.sumsub.manifest import MANIFEST
 from connectors.sumsub.settings import SumsubSettings
-from mapping.errors import ConfigError, ProtocolError, RecordError
-from mapping.records import Kind, KycCase, KycStatus, Record, Ref, check_text
+from connectors.webhook import secrets_of
+from mapping.errors import ProtocolError, RecordError
+from mapping.payloads import KycCase
+from mapping.records import Record, Ref, check_text
+from mapping.words import Kind, KycStatus
 
 APPLICANT = "/resources/applicants/-;externalUserId={id}/one"
 # READ: GET 300 per 5 s; a little is left for whatever else uses the token.
@@ -30,7 +40,7 @@ _DECIDED = (KycStatus.APPROVED, KycStatus.REJECTED_FINAL, KycStatus.WITHDRAWN)
 _NOBODY = "brokersync-check"
 
 
-class SignedAuth:
+class SignedAuth(Auth):
     """HMAC-SHA256 over timestamp (seconds), method, encoded path with query, and raw body."""
 
     def __init__(self, settings: SumsubSettings, clock: Clock) -> None:
@@ -47,12 +57,8 @@ class SignedAuth:
         headers["x-app-access-ts"] = stamp
         headers["x-app-access-sig"] = hmac.new(self._key, signed, hashlib.sha256).hexdigest()
 
-    def refresh(self) -> bool:
-        """See :class:`connectors.http.Auth`."""
-        return False
 
-
-class SumsubSource(RereadSource[SumsubSettings]):
+class SumsubSource(HttpSource[SumsubSettings], RereadSource[SumsubSettings]):
     """One read a client; reads are trusted, so a version's time is the start of its batch."""
 
     manifest = MANIFEST
@@ -75,10 +81,6 @@ class SumsubSource(RereadSource[SumsubSettings]):
     def check(self) -> None:
         """See :class:`connectors.base.Source`; asks for an applicant that nobody is."""
         self._read(_NOBODY)
-
-    def close(self) -> None:
-        """See :class:`connectors.base.Source`."""
-        self.api.close()
 
     def reread(self, due: Sequence[Reread]) -> Page:
         """See :class:`connectors.base.RereadSource`."""
@@ -116,9 +118,7 @@ class SumsubSource(RereadSource[SumsubSettings]):
             ConfigError: no webhook secret is set.
             RecordError: well signed but malformed.
         """
-        secrets = [s.get_secret_value() for s in self.settings.webhook_secrets]
-        if not secrets:
-            raise ConfigError(f"{self.name}: set webhook_secrets to take webhooks from Sumsub")
+        secrets = secrets_of(self.settings.webhook_secrets, self.name, "Sumsub")
         if not webhook.verify(headers, raw, secrets, allow_sha1=self.settings.allow_sha1):
             return None
         return webhook.parse(raw, self.clock.now_ms())
@@ -158,12 +158,12 @@ class SumsubSource(RereadSource[SumsubSettings]):
             payload=case,
             rank=RANK.get(case.status, 4),
             polled=True,
-            raw=_json(raw),
+            raw=as_json(raw),
         )
 
     def _reject(self, raw: Mapping[str, Any], reason: str) -> Reject:
         external_id = str(raw["applicant"]["id"])[:100]
-        return Reject(external_id, reason, str(raw["brand"]), Kind.KYC_CASE, _json(raw))
+        return Reject(external_id, reason, str(raw["brand"]), Kind.KYC_CASE, as_json(raw))
 
     def _after(self, record: Record, applicant: Mapping[str, Any], start: int) -> int | None:
         case = record.payload
@@ -182,7 +182,3 @@ class SumsubSource(RereadSource[SumsubSettings]):
                 # At every pull, but never twice in one.
                 return start + max(1, round(every_h * HOUR_MS) - SLACK_MS)
         return None
-
-
-def _json(raw: Mapping[str, Any]) -> str:
-    return json.dumps(raw, ensure_ascii=False, separators=(",", ":"))

@@ -41,6 +41,8 @@ def _from_number(source: Source, span: Span, value: Fraction, want: Want | None)
     if not type_.number:
         peer = f", but {want.peer} is {type_}" if want else ""
         hint = "Write a date such as '2026-01-31'." if type_.kind is FactType.TIME else ""
+        if type_.kind is FactType.ENUM:
+            hint = f"Its values are: {', '.join(type_.values)}."
         raise source.error(span, f"{source.slice(span)} is a number{peer}", hint)
     if type_.kind is FactType.RATIO:
         return t.Const(span, type_, nullable=False, bound=abs(int(value)) + 1, value=float(value))

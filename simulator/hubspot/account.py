@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from simulator.hubspot.problems import PortalError
-from simulator.hubspot.requests import Query
+from simulator.hubspot.requests import Query, body
 from simulator.hubspot.values import iso
 from simulator.wire import Request, Response
 
@@ -67,6 +68,14 @@ def _owner(owner: FakeOwner) -> dict[str, Any]:
         "archived": owner.archived,
         "teams": [],
     }
+
+
+def token_info(request: Request, token: str, scopes: Iterable[str]) -> Response:
+    """`POST access-token-info` (documented for private apps; needs no scope)."""
+    if body(request).get("tokenKey") != token:
+        raise PortalError(404, "No such token", "OBJECT_NOT_FOUND")
+    told = {"userId": 1, "hubId": 1234567, "appId": 7654, "scopes": sorted(scopes)}
+    return Response.json(200, told)
 
 
 def account(limiter: Limiter, zone: str, rest: list[str], now_ms: int) -> Response:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from simulator.hubspot.objects import envelope
 from simulator.hubspot.portal import Portal
 from simulator.hubspot.problems import PortalError
 from simulator.hubspot.requests import inputs
 from simulator.hubspot.store import Links, Table
-from simulator.hubspot.values import iso
 from simulator.wire import Request, Response
 
 
@@ -68,22 +68,7 @@ def _associate(
         results.append(_pair(source, source_id, target, target_id))
         results.append(_pair(target, target_id, source, source_id))
     results = portal.shuffled(results)
-    return _envelope(portal, results, errors, ok)
-
-
-def _envelope(
-    portal: Portal, results: list[dict[str, Any]], errors: list[dict[str, Any]], ok: int
-) -> Response:
-    now = iso(portal.now_ms)
-    out: dict[str, Any] = {
-        "status": "COMPLETE",
-        "results": results,
-        "startedAt": now,
-        "completedAt": now,
-    }
-    if errors:
-        out |= {"numErrors": len(errors), "errors": errors}
-    return Response.json(207 if errors else ok, out)
+    return envelope(portal, results, errors, ok)
 
 
 def _linked(portal: Portal, source: Table, source_id: str, target: Table) -> list[dict[str, Any]]:
@@ -118,7 +103,7 @@ def _read(portal: Portal, source: Table, target: Table, rows: list[dict[str, Any
             }
         )
     results = portal.shuffled(results)
-    return _envelope(portal, results, errors, 200)
+    return envelope(portal, results, errors, 200)
 
 
 def of_record(portal: Portal, request: Request, rest: list[str]) -> Response:

@@ -154,6 +154,23 @@ def contact_defaults(owner: Parse) -> list[Definition]:
     ]
 
 
+def company_defaults(owner: Parse) -> list[Definition]:
+    """The part of a new portal's company properties an integration meets (documented names)."""
+    group = "companyinformation"
+    texts = "name domain city country zip address state website description"
+    return [
+        # Documented: a domain is how the portal tells companies apart, and yet no unique key.
+        *(built_in(name, "string/text", group) for name in texts.split()),
+        built_in("phone", "string/phonenumber", group),
+        built_in("hs_object_id", "number/number", group, read_only=True, unique=True),
+        built_in("createdate", "datetime/date", group, read_only=True),
+        built_in("hs_lastmodifieddate", "datetime/date", group, read_only=True),
+        built_in("hs_merged_object_ids", "string/text", group, read_only=True),
+        built_in("lifecyclestage", "enumeration/radio", group, options=LIFECYCLE),
+        built_in("hubspot_owner_id", "enumeration/select", group, parse=owner),
+    ]
+
+
 def task_defaults(owner: Parse) -> list[Definition]:
     """A new portal's task properties (documented, tasks guide)."""
     group = "task"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from simulator.hubspot import associations, objects, schema
-from simulator.hubspot.account import FakeOwner, account, owners
+from simulator.hubspot.account import FakeOwner, account, owners, token_info
 from simulator.hubspot.faults import Fault, Faults
 from simulator.hubspot.limits import Limiter, refusal
 from simulator.hubspot.portal import Choices, Portal, Time, Written
@@ -31,6 +31,10 @@ ALL_SCOPES = (
     "crm.schemas.contacts.read",
     "crm.schemas.contacts.write",
     "crm.objects.owners.read",
+    "crm.objects.companies.read",
+    "crm.objects.companies.write",
+    "crm.schemas.companies.read",
+    "crm.schemas.companies.write",
 )
 """What a full installation of the hub has. Documented: tasks ride on the contacts scopes."""
 
@@ -83,6 +87,7 @@ class HubSpotFake:
             other_apps=used_today,
         )
         self.scopes = set(scopes)
+        self.tells_scopes = True
         self.latency_s = latency_s
         self.calls: Counter[str] = Counter()
         self.rate_limited = 0
@@ -171,6 +176,8 @@ class HubSpotFake:
                 return owners(portal, request, rest)
             case ["account-info", *rest] if request.method == "GET":
                 return account(self.limiter, self._zone, rest, portal.now_ms)
+            case ["access-token-info"] if request.method == "POST" and self.tells_scopes:
+                return token_info(request, self._token, self.scopes)
             case ["properties", _, *_]:
                 return schema.properties(portal, request, path[1:])
             case ["associations", _, _, *_]:
@@ -242,10 +249,10 @@ class HubSpotFake:
             table = self.portal.table(kind)
             table.archive(table.records[crm_id], self.portal.now_ms)
 
-    def merge(self, primary_id: str, loser_id: str) -> str:
-        """Merge two contacts by hand; the survivor's id."""
+    def merge(self, primary_id: str, loser_id: str, kind: str = "contacts") -> str:
+        """Merge two contacts (or companies) by hand; the survivor's id."""
         with self._lock:
-            table = self.portal.contacts
+            table = self.portal.table(kind)
             survivor = objects.merged(
                 self.portal, table, table.records[primary_id], table.records[loser_id]
             )
@@ -255,7 +262,7 @@ class HubSpotFake:
 
     @property
     def writes(self) -> Counter[str]:
-        """Writes applied: contacts, tasks, associations."""
+        """Writes applied: contacts, tasks, companies, associations."""
         return self.portal.writes
 
     @property
@@ -270,6 +277,10 @@ class HubSpotFake:
     def tasks(self, by: str = "hs_object_id") -> dict[str, dict[str, str]]:
         """Live tasks, as :meth:`contacts`."""
         return self._shown("tasks", by)
+
+    def companies(self, by: str = "hs_object_id") -> dict[str, dict[str, str]]:
+        """Live companies, as :meth:`contacts`."""
+        return self._shown("companies", by)
 
     def associations(
         self, task_by: str = "hs_object_id", contact_by: str = "hs_object_id"
@@ -297,6 +308,7 @@ class HubSpotFake:
         return {
             "contacts": plain(self.contacts().values()),
             "tasks": plain(self.tasks().values()),
+            "companies": plain(self.companies().values()),
             "associations": self.associations("broker_task_key", "broker_client_id"),
         }
 
@@ -308,10 +320,12 @@ class HubSpotFake:
                 "calls_by_route": dict(self.calls),
                 "rate_limited": self.rate_limited,
                 "writes": {
-                    kind: self.writes[kind] for kind in ("contacts", "tasks", "associations")
+                    kind: self.writes[kind]
+                    for kind in ("contacts", "tasks", "companies", "associations")
                 },
                 "contacts": len(self.portal.contacts.records),
                 "tasks": len(self.portal.tasks.records),
+                "companies": len(self.portal.companies.records),
                 "used_today": self.limiter.used_today,
             }
 
@@ -335,13 +349,15 @@ def _route(method: str, path: list[str]) -> str:
 def _scopes(method: str, path: list[str]) -> tuple[str, ...]:
     """Scopes of which one is needed (documented; the choice for reading properties: assumed)."""
     reads = method == "GET" or path[-1:] in (["search"], ["read"])
+    companies = "".join(path[1:2]).lower() in ("companies", "company", "0-2")
+    kind = "companies" if companies else "contacts"
     match path[:1]:
         case ["objects"] | ["associations"]:
-            return (f"crm.objects.contacts.{'read' if reads else 'write'}",)
+            return (f"crm.objects.{kind}.{'read' if reads else 'write'}",)
         case ["properties"]:
             if reads:
-                return ("crm.schemas.contacts.read", "crm.objects.contacts.read")
-            return ("crm.schemas.contacts.write",)
+                return (f"crm.schemas.{kind}.read", f"crm.objects.{kind}.read")
+            return (f"crm.schemas.{kind}.write",)
         case ["owners"]:
             return ("crm.objects.owners.read",)
         case _:

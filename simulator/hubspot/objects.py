@@ -156,7 +156,7 @@ def _batch_read(
     shown = portal.shuffled(shown)
     missing = [i for i, record in found if record is None]
     errors = [not_found(missing).entry(None)] if missing else []  # recorded: one error, all ids
-    return _envelope(portal, shown, errors, 200)
+    return envelope(portal, shown, errors, 200)
 
 
 def _distinct(ids: Sequence[str]) -> None:
@@ -170,7 +170,7 @@ def _distinct(ids: Sequence[str]) -> None:
         )
 
 
-def _envelope(
+def envelope(
     portal: Portal, results: list[dict[str, Any]], errors: list[dict[str, Any]], ok: int
 ) -> Response:
     """Documented; ``status`` stays COMPLETE on partial failure (recorded)."""
@@ -199,7 +199,7 @@ def _batch_write(portal: Portal, table: Table, rows: list[dict[str, Any]], actio
         # Documented: without a trace id on every input, one bad record refuses all.
         results, errors = _all_or_nothing(portal, table, rows, prepare, action), []
     results = portal.shuffled(results)  # recorded: not in the order of the inputs
-    return _envelope(portal, results, errors, 201 if action == "create" else 200)
+    return envelope(portal, results, errors, 201 if action == "create" else 200)
 
 
 def _preparer(table: Table, action: str) -> Callable[[dict[str, Any]], Step]:
@@ -276,6 +276,8 @@ def _all_or_nothing(
 def merge(portal: Portal, request: Request, table: Table) -> Response:
     """Merge two contacts (documented; ids and keys as other integrations report them).
 
+    Assumed: companies merge alike.
+
     The primary's values win, the loser fills blanks; its address stays as a second one, its key
     is gone, its id leads to the survivor.
     """
@@ -306,12 +308,14 @@ def merged(portal: Portal, table: Table, primary: Record, loser: Record) -> Reco
     emails = [e for e in survivor.props.get("hs_additional_emails", "").split(";") if e]
     if email and email != (survivor.props.get("email") or kept.get("email")):
         emails.append(email)
-    kept["hs_additional_emails"] = ";".join(emails)
+    if "hs_additional_emails" in table.definitions:
+        kept["hs_additional_emails"] = ";".join(emails)
     earlier = survivor.props.get("hs_merged_object_ids", "")
     kept["hs_merged_object_ids"] = ";".join(filter(None, [earlier, *losers]))
     table.put(survivor, kept, now_ms)
     for old in losers:
         table.moved[old] = survivor.id
         portal.links.move(table.plural, old, survivor.id)
-    table.keys["email"].update(dict.fromkeys(emails, survivor.id))
+    if emails:
+        table.keys["email"].update(dict.fromkeys(emails, survivor.id))
     return survivor

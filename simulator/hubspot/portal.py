@@ -10,7 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from simulator.hubspot.account import FakeOwner
-from simulator.hubspot.definitions import contact_defaults, owner_id, task_defaults
+from simulator.hubspot.definitions import (
+    company_defaults,
+    contact_defaults,
+    owner_id,
+    task_defaults,
+)
 from simulator.hubspot.problems import PortalError
 from simulator.hubspot.store import Links, Properties, Record, Table
 from simulator.hubspot.values import iso
@@ -98,8 +103,19 @@ class Portal:
             unique_keys=choices.task_unique_keys,
             lag_ms=lag_ms,
         )
-        self.contacts, self.tasks = contacts, tasks
-        self._tables = {name: table for table in (contacts, tasks) for name in table.names}
+        companies = Table(
+            "0-2",
+            "companies",
+            "company",
+            company_defaults(parse),
+            stamps=("createdate", "hs_lastmodifieddate"),
+            needed=("name", "domain"),  # documented for create, assumed for upsert
+            unique_keys=True,
+            lag_ms=lag_ms,
+        )
+        self.contacts, self.tasks, self.companies = contacts, tasks, companies
+        tables = (contacts, tasks, companies)
+        self._tables = {name: table for table in tables for name in table.names}
 
     @property
     def now_ms(self) -> int:

@@ -13,6 +13,7 @@ from simulator.wire import Request
 _V3 = re.compile(r"^/crm/v3/(objects|properties|owners|limits)(?=/|$)")
 _V4 = re.compile(r"^/crm/v4/(objects|associations)(?=/|$)")
 _DATED = re.compile(r"^/crm/(objects|properties|owners|associations|limits)/2026-09(?=/|$)")
+_TOKEN = "/oauth/v2/private-apps/get/access-token-info"
 _ACCOUNT = re.compile(r"^/account-info/(?:v3|2026-09)(?=/|$)")
 
 
@@ -27,6 +28,8 @@ def parts(path: str) -> list[str]:
         if match:
             rest = path[match.end() :]
             return [match[1], *(unquote(p) for p in rest.split("/") if p)]
+    if path == _TOKEN:
+        return ["access-token-info"]
     match = _ACCOUNT.match(path)
     if match:
         return ["account-info", *(p for p in path[match.end() :].split("/") if p)]

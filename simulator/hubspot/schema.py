@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from simulator.hubspot.definitions import checked_options, created
+from simulator.hubspot.objects import envelope
 from simulator.hubspot.portal import Portal
 from simulator.hubspot.problems import PortalError
 from simulator.hubspot.requests import body, inputs
 from simulator.hubspot.store import Table
-from simulator.hubspot.values import iso
 from simulator.wire import Request, Response
 
 
@@ -90,16 +90,7 @@ def _batch(portal: Portal, request: Request, table: Table, action: str) -> Respo
             errors.append(problem.entry(None))
     if action == "archive":
         return Response(204)
-    now = iso(portal.now_ms)
-    out: dict[str, Any] = {
-        "status": "COMPLETE",
-        "results": results,
-        "startedAt": now,
-        "completedAt": now,
-    }
-    if errors:
-        out |= {"numErrors": len(errors), "errors": errors}
-    return Response.json(207 if errors else 201 if action == "create" else 200, out)
+    return envelope(portal, results, errors, 201 if action == "create" else 200)
 
 
 def _groups(request: Request, table: Table, rest: list[str]) -> Response:

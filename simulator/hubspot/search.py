@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from simulator.hubspot.portal import Portal
@@ -59,10 +60,16 @@ def _sort(found: list[tuple[Any, dict[str, str]]], sorts: list[Any]) -> None:
 
 
 def _ordered(value: str) -> tuple[int, float, str]:
+    """Numbers before texts; instants and days count as ms, as filters give them (documented)."""
     try:
         return 0, float(value), ""
     except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
         return 1, 0.0, value
+    return 0, moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000, ""
 
 
 def _passes(row: Mapping[str, Any], props: Mapping[str, str]) -> bool:

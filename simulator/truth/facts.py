@@ -2,16 +2,22 @@
 
 The registry shows one row a client, the KYC provider one applicant with its newest status, the
 PSP one row a payment with its newest status and one row a refund or dispute step. Times are the
-true ones, also of rows that became visible late.
+true ones, also of rows that became visible late. What the other families tell is in ``trading``,
+``affiliates`` and ``tickets``; of a family that is not connected nothing is known (None).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from simulator.story import Client, Event, World, ordered
+from simulator.truth.affiliates import Affiliation, affiliation
+from simulator.truth.sources import BASE
+from simulator.truth.tickets import Ticket, tickets
+from simulator.truth.trading import Accounts, Booking, Trading, booked, traded
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -27,11 +33,32 @@ _KYC_STATUS = {
 }
 _OUTCOMES = {"succeeded": "succeeded", "failed": "failed", "cancelled": "failed"}
 _SETTLED = {"paid", "rejected", "cancelled"}
+# The families of events that do not say it by their first word.
+_FAMILIES = {
+    **dict.fromkeys(
+        ("account_opened", "traded", "position_opened", "position_closed"), "trading"
+    ),
+    **dict.fromkeys(
+        ("refunded", "chargeback_opened", "chargeback_won", "chargeback_lost"), "movement"
+    ),
+    **dict.fromkeys(
+        ("attributed", "reattributed", "payout_accrued", "payout_disputed", "fraud_flagged",
+         "fraud_cleared"), "affiliate",
+    ),
+}  # fmt: skip
+
+
+@cache
+def _family(name: str) -> str:
+    return _FAMILIES.get(name) or name.partition("_")[0]
 
 
 @dataclass(slots=True)
 class Payment:
-    """A deposit or a withdrawal with its newest status, its refunds and its disputes."""
+    """A deposit or a withdrawal with its newest status, its refunds and its disputes.
+
+    ``wire``: it is a booking of the ledger, which no PSP knows.
+    """
 
     id: str
     withdrawal: bool
@@ -42,6 +69,7 @@ class Payment:
     refunds: list[Event] = field(default_factory=list)
     filings: list[Event] = field(default_factory=list)
     resolutions: list[Event] = field(default_factory=list)
+    wire: bool = False
 
     @property
     def currency(self) -> str:
@@ -94,9 +122,42 @@ class Known:
     merged_into: str | None
     kyc: Kyc
     payments: list[Payment]
+    trading: Trading | None = None
+    bookings: list[Booking] | None = None
+    affiliation: Affiliation | None = None
+    tickets: list[Ticket] | None = None
 
 
-def known(world: World, client: Client, at: int) -> Known | None:
+class _Told:
+    """The visible events of a client and of those merged into it, by family."""
+
+    def __init__(self) -> None:
+        self.payments: list[Event] = []
+        self.movements: list[Event] = []
+        self.trading: list[Event] = []
+        self.ledger: list[Event] = []
+        self.affiliate: list[tuple[str, Event]] = []
+        self.tickets: list[tuple[str, Event]] = []
+
+    def take(self, key: str, events: list[Event]) -> None:
+        """Add a client's events, which are in order of time."""
+        for event in events:
+            family = _family(event.name)
+            if family in ("deposit", "withdrawal"):
+                self.payments.append(event)
+            elif family == "trading":
+                self.trading.append(event)
+            elif family == "ledger":
+                self.ledger.append(event)
+            elif family == "movement":
+                self.movements.append(event)
+            elif family == "affiliate":
+                self.affiliate.append((key, event))
+            elif family == "ticket":
+                self.tickets.append((key, event))
+
+
+def known(world: World, client: Client, at: int, sources: frozenset[str] = BASE) -> Known | None:
     """The client as known at ``at``; None before its registration is visible."""
     events = ordered(client.visible(at))
     first = next((e for e in events if e.name == "registered"), None)
@@ -114,9 +175,35 @@ def known(world: World, client: Client, at: int) -> Known | None:
             closed.append(event.at)
         elif event.name == "merged":
             merged_into = f"{client.brand}:{event.data['into']}"
-    payments = [p for c in (client, *_merged_into(world, client, at)) for p in _payments(c, at)]
+    told = _Told()
+    told.take(client.key, events)
+    for other in _merged_into(world, client, at):
+        told.take(other.key, ordered(other.visible(at)))
     closed_at = min(closed) if closed else None
-    return Known(first.at, row, closed_at, merged_into, _kyc(events), payments)
+    found = Known(first.at, row, closed_at, merged_into, _kyc(events), _payments(told))
+    _add_families(found, told, world.brands[client.brand].base_currency, at, sources)
+    return found
+
+
+def _add_families(found: Known, told: _Told, base: str, at: int, sources: frozenset[str]) -> None:
+    accounts = Accounts(told.trading, base)
+    if "trading" in sources:
+        found.trading = traded(told.trading, accounts, at)
+    if "ledger" in sources:
+        found.bookings = booked(told.ledger, accounts)
+        found.payments += [_wire(b) for b in found.bookings if b.kind == "wire"]
+    if "affiliate" in sources:
+        found.affiliation = affiliation(told.affiliate)
+    if "helpdesk" in sources:
+        found.tickets = tickets(told.tickets)
+
+
+def _wire(booking: Booking) -> Payment:
+    """A wire is a payment by itself: a succeeded deposit, or a paid withdrawal."""
+    withdrawal = booking.amount < 0
+    data = {"amount": abs(booking.amount), "currency": booking.currency, "method": "wire"}
+    status, number = "paid" if withdrawal else "succeeded", f"ledger:{booking.at:020}"
+    return Payment(number, withdrawal, booking.at, status, booking.at, data, wire=True)
 
 
 def _merged_into(world: World, client: Client, at: int) -> list[Client]:
@@ -145,13 +232,10 @@ def _kyc(events: list[Event]) -> Kyc:
     return Kyc(_KYC_STATUS[last.name], last.at, step_at)
 
 
-def _payments(client: Client, at: int) -> list[Payment]:
+def _payments(told: _Told) -> list[Payment]:
     found: dict[str, Payment] = {}
-    events = ordered(client.visible(at))
-    for event in events:
+    for event in told.payments:
         kind, _, status = event.name.partition("_")
-        if kind not in ("deposit", "withdrawal"):
-            continue
         key = event.data["payment"]
         payment = found.get(key)
         if payment is None:
@@ -161,14 +245,14 @@ def _payments(client: Client, at: int) -> list[Payment]:
         payment.data.update(event.data)
         if status != payment.status:
             payment.status, payment.status_at = status, event.at
-    for event in events:
-        payment = found.get(event.data.get("payment", ""))
+    for event in told.movements:
+        payment = found.get(event.data["payment"])
         if payment is None:
             continue
         if event.name == "refunded":
             payment.refunds.append(event)
         elif event.name == "chargeback_opened":
             payment.filings.append(event)
-        elif event.name in ("chargeback_won", "chargeback_lost"):
+        else:
             payment.resolutions.append(event)
     return list(found.values())

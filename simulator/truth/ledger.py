@@ -16,13 +16,14 @@ from simulator.truth.calendars import office_hours, round_the_clock
 from simulator.truth.contacts import Address, address, grouped, survivor
 from simulator.truth.facts import DAY, HOUR, MINUTE, known
 from simulator.truth.profile import Profile, profile
+from simulator.truth.sources import SOURCES
 
 COOL_DOWN = DAY
 
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """Who works a state's tasks, and by when."""
+    """Who works a state's tasks, and by when: a term counted in the team's open time."""
 
     team: str
     term: int
@@ -32,6 +33,7 @@ class Playbook:
 TASK_STATES: Mapping[str, Playbook] = {
     "CS3": Playbook("onboarding", HOUR, office_hours),
     "CS5": Playbook("payments", 5 * MINUTE, round_the_clock),
+    "CS6": Playbook("retention", 3 * HOUR, office_hours),
     "CS8": Playbook("support", HOUR, round_the_clock),
 }
 
@@ -67,6 +69,7 @@ class TaskLedger:
         live_from: reasons that began earlier open no task.
         modes: state -> "tasks" or anything else; unnamed states open no tasks.
         teams: who owns the tasks.
+        sources: the families that are connected.
     """
 
     def __init__(
@@ -75,8 +78,10 @@ class TaskLedger:
         live_from: int,
         modes: Mapping[str, str] | None = None,
         teams: Mapping[str, Team] = TEAMS,
+        sources: frozenset[str] = SOURCES,
     ) -> None:
         self.world, self.live_from, self.teams = world, live_from, teams
+        self.sources = sources
         self.modes = dict.fromkeys(TASK_STATES, "tasks") if modes is None else dict(modes)
         self.tasks: dict[str, Task] = {}
         self._last: int | None = None
@@ -92,7 +97,7 @@ class TaskLedger:
         looks = sorted(self._looks(at_ms))
         for key in looks:
             client = self.world.clients[key]
-            found = self._profiles[key] = profile(self.world, client, at_ms)
+            found = self._profiles[key] = profile(self.world, client, at_ms, self.sources)
             self._next_look.pop(key, None)
             if found and found.until is not None:
                 self._next_look[key] = found.until
@@ -161,7 +166,9 @@ class TaskLedger:
         else:
             playbook = TASK_STATES[state]
             zone = self.world.brands[self.world.clients[key].brand].zone
-            due = playbook.count(begin, playbook.term, zone)
+            found = self._profiles[key]
+            counted_from = found.counts_from.get(state, begin) if found else begin
+            due = playbook.count(counted_from, playbook.term, zone)
             owner = owner_of(self.teams[playbook.team], episode.key)
             contact = self._contact(key)
             task = Task(episode.key, key, contact, state, begin, due, owner, "open", at_ms)

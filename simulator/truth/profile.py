@@ -1,24 +1,26 @@
-"""Stage, states and fields of a client at an instant (domain §§2-4, decision 0002)."""
+"""Stage, states and fields of a client at an instant (domain §§2-4, decisions 0002 and 0015)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal
-from zoneinfo import ZoneInfo
 
-from simulator.story import Brand, Client, World
-from simulator.truth.facts import DAY, HOUR, MINUTE, Known, Payment, known
-from simulator.truth.money import in_base, total
-
-HIGH_INTENT_SOURCES = frozenset({"call_request", "referral"})
+from simulator.story import Client, World
+from simulator.truth.facts import DAY, HOUR, MINUTE, known
+from simulator.truth.fields import fields
+from simulator.truth.sources import SOURCES, checked
+from simulator.truth.tickets import load_begun, load_ends
+from simulator.truth.view import View
 
 
 @dataclass(slots=True)
 class Profile:
     """What the hub must have worked out; instants in ms, field values canonical text.
 
+    ``undated`` names what began with a risk flag ("stage" for ``since``, "CS14"): no source says
+    when a flag was raised, so who polls knows it as the first poll at or after the true instant.
+    ``counts_from``: state -> the instant from which its task's due time counts, where that is not
+    its begin.
     ``until`` is the next instant at which time alone could change the profile (a superset of
     the true ones), so that a ledger need not look at every client at every sync.
     """
@@ -28,83 +30,58 @@ class Profile:
     states: dict[str, int]
     fields: dict[str, str]
     person: dict[str, str] = field(default_factory=dict)
+    undated: frozenset[str] = frozenset()
+    counts_from: dict[str, int] = field(default_factory=dict)
     until: int | None = None
 
 
-def profile(world: World, client: Client, at_ms: int) -> Profile | None:
-    """The client's profile; None before it is known and once it is merged into another."""
-    facts = known(world, client, at_ms)
+def profile(
+    world: World, client: Client, at_ms: int, sources: frozenset[str] = SOURCES
+) -> Profile | None:
+    """The client's profile; None before it is known and once it is merged into another.
+
+    Args:
+        sources: the families that are connected.
+    """
+    facts = known(world, client, at_ms, checked(sources))
     if facts is None or facts.merged_into is not None:
         return None
-    view = _View(world, world.brands[client.brand], facts, at_ms)
+    view = View(world, world.brands[client.brand], facts, at_ms)
     stage, since = _stage(view)
     states = {} if stage == "LS0" else dict(_states(view))
-    fields = _fields(view)
-    fields["lifecycle_stage"] = stage
-    fields["lifecycle_stage_since"] = str(since)
-    fields["client_states"] = ";".join(sorted(states, key=lambda s: int(s[2:])))
+    values = fields(view, client, sources)
+    values["lifecycle_stage"] = stage
+    values["lifecycle_stage_since"] = str(since)
+    values["client_states"] = ";".join(sorted(states, key=lambda s: int(s[2:])))
     names = ("email", "first_name", "last_name", "phone")
     person = {name: facts.row.get(name) or "" for name in names}
-    return Profile(stage, since, states, fields, person, _until(view))
+    flagged = {"stage"} if stage == "LS12" else set()
+    undated = (flagged | {"CS14"} & states.keys()) if view.flagged_first else set()
+    counts_from = {"CS6": view.funded_at} if "CS6" in states and view.funded_at else {}
+    return Profile(
+        stage, since, states, values, person, frozenset(undated), counts_from, _until(view)
+    )
 
 
-class _View:
-    """The terms of domain §2, over what is known of one client."""
-
-    def __init__(self, world: World, brand: Brand, facts: Known, at: int) -> None:
-        self.world, self.brand, self.facts, self.at = world, brand, facts, at
-        self.deposits = [p for p in facts.payments if not p.withdrawal]
-        self.withdrawals = [p for p in facts.payments if p.withdrawal]
-        self.counted = sorted(
-            (p for p in self.deposits if _is_counted(p)), key=lambda p: (p.status_at, p.id)
-        )
-        self.funded = bool(self.counted)
-        ended = [(*outcome[::-1], p.id) for p in self.deposits if (outcome := p.outcome(at))]
-        last = max(ended, key=lambda row: (row[0], row[2]), default=None)
-        self.last_failed_at = last[0] if last and last[1] == "failed" else None
-        self.first_withdrawal = min(self.withdrawals, key=lambda p: (p.opened, p.id), default=None)
-        self.open_disputes = [
-            filing.at for p in self.deposits for filing, end in p.disputes() if end is None
-        ]
-
-    def passed(self, instant: int) -> bool:
-        return self.at >= instant
-
-    @property
-    def cs1_instants(self) -> list[int]:
-        """Registration + 1 day; high intent (source, or an attempt within the hour) + 10 min."""
-        registered = self.facts.registered
-        instants = [registered + DAY]
-        if self.facts.row.get("source_type") in HIGH_INTENT_SOURCES:
-            instants.append(registered + 10 * MINUTE)
-        first = min((p.opened for p in self.deposits), default=None)
-        if first is not None and first - registered <= HOUR:
-            instants.append(first + 10 * MINUTE)
-        return instants
-
-
-def _is_counted(payment: Payment) -> bool:
-    if payment.status != "succeeded":
-        return False
-    back = [Decimal(e.data["amount"]) for e in (*payment.refunds, *payment.unwon())]
-    return sum(back, Decimal(0)) < Decimal(payment.data["amount"])
-
-
-def _stage(view: _View) -> tuple[str, int]:
+def _stage(view: View) -> tuple[str, int]:
+    """The first that fits, in the order of 0015."""
     facts, kyc, first = view.facts, view.facts.kyc, view.first_withdrawal
     excluded = [] if facts.closed_at is None else [facts.closed_at]
     if kyc.status == "rejected_final":
         excluded.append(kyc.status_at)
     if excluded:
         return "LS0", min(excluded)
-    if view.open_disputes:
-        return "LS12", min(view.open_disputes)
+    if view.risk_since is not None:
+        return "LS12", view.risk_since
     if first and (first.settled is None or not view.passed(first.settled + 7 * DAY)):
         return "LS8", first.opened
+    traded = _stage_by_trades(view)
+    if traded:
+        return traded
     if len(view.counted) >= 2:
         return "LS9", view.counted[1].status_at
-    if view.funded:
-        return "LS5", view.counted[0].status_at
+    if view.funded_at is not None:
+        return "LS5", view.funded_at
     if view.last_failed_at is not None:
         return "LS4", view.last_failed_at
     if kyc.status == "approved":
@@ -114,9 +91,42 @@ def _stage(view: _View) -> tuple[str, int]:
     return "LS1", facts.registered
 
 
-def _states(view: _View) -> Iterator[tuple[str, int]]:
-    kyc, first = view.facts.kyc, view.first_withdrawal
-    if not view.funded and kyc.status == "not_started":
+def _stage_by_trades(view: View) -> tuple[str, int] | None:
+    if view.high_value_since is not None:
+        return "LS11", view.high_value_since
+    if view.funded_at is not None and view.active is False:
+        return "LS10", view.last_activity + 30 * DAY
+    if view.not_back_at is not None and view.passed(view.not_back_at):
+        return "LS7", view.not_back_at
+    if view.untraded_since is not None and view.passed(view.untraded_since[1]):
+        return "LS6", view.untraded_since[1]
+    return None
+
+
+def _states(view: View) -> Iterator[tuple[str, int]]:
+    yield from _states_of_kyc(view)
+    yield from _states_of_payments(view)
+    yield from _states_of_trades(view)
+    touched, tickets = view.facts.affiliation, view.facts.tickets
+    if touched is not None:
+        if touched.disputed:
+            yield "CS13", min(touched.disputed)
+        elif touched.at is not None and _under_review(view, touched.affiliate):
+            yield "CS13", touched.at
+    if tickets is not None:
+        begun = load_begun([t.opened for t in tickets], view.at)
+        if begun is not None:
+            yield "CS16", begun
+
+
+def _under_review(view: View, affiliate: str) -> bool:
+    partners = view.world.partners.get(view.brand.id, ())
+    return any(p.id == affiliate and p.status == "review" for p in partners)
+
+
+def _states_of_kyc(view: View) -> Iterator[tuple[str, int]]:
+    kyc = view.facts.kyc
+    if view.funded_at is None and kyc.status == "not_started":
         begun = [instant for instant in view.cs1_instants if view.passed(instant)]
         if begun:
             yield "CS1", min(begun)
@@ -126,69 +136,52 @@ def _states(view: _View) -> Iterator[tuple[str, int]]:
         yield "CS3", kyc.status_at
     if kyc.status == "approved" and not view.deposits and view.passed(kyc.status_at + 4 * HOUR):
         yield "CS4", kyc.status_at + 4 * HOUR
+
+
+def _states_of_payments(view: View) -> Iterator[tuple[str, int]]:
+    first = view.first_withdrawal
     if view.last_failed_at is not None and not view.passed(view.last_failed_at + 14 * DAY):
         yield "CS5", view.last_failed_at
     if first and first.settled is None:
         yield "CS8", first.opened
-    paid = max((p.status_at for p in view.withdrawals if p.status == "paid"), default=None)
+    paid = max((p.status_at for p in view.paid), default=None)
     again = paid is not None and any(p.status_at > paid for p in view.counted)
     if paid is not None and not again and view.passed(paid + 7 * DAY):
         yield "CS9", paid + 7 * DAY
-    if view.open_disputes:
-        yield "CS14", min(view.open_disputes)
+    if view.risk_since is not None:
+        yield "CS14", view.risk_since
+    alone = view.uncredited_since
+    if alone is not None and view.passed(alone + 15 * MINUTE):
+        yield "CS15", alone + 15 * MINUTE
 
 
-def _fields(view: _View) -> dict[str, str]:
-    facts, kyc, base = view.facts, view.facts.kyc, view.brand.base_currency
-    texts = ("source_type", "campaign", "landing_page", "country", "language", "device")
-    fields = {name: facts.row.get(name) or "" for name in texts}
-
-    def base_of(payment: Payment, amount: str) -> Decimal | None:
-        return in_base(view.world, base, amount, payment.currency)
-
-    def day(instant: int | None) -> str:
-        return "" if instant is None else local_date(view.brand, instant)
-
-    back = [(p, e.data["amount"]) for p in view.deposits for e in (*p.refunds, *p.unwon())]
-    net: list[Decimal | None] = []
-    for payment in view.counted:
-        net.append(base_of(payment, payment.data["amount"]))
-        for event in (*payment.refunds, *payment.unwon()):
-            amount = base_of(payment, event.data["amount"])
-            net.append(None if amount is None else -amount)
-    first = view.counted[0] if view.counted else None
-    second = view.counted[1] if len(view.counted) > 1 else None
-    taken = view.first_withdrawal
-    paid = [p for p in view.withdrawals if p.status == "paid"]
-    fees = [(p, p.data["fee"]) for p in facts.payments if p.data.get("fee")]
-    return fields | {
-        "registration_date": day(facts.registered),
-        "kyc_status": kyc.status,
-        "kyc_rejection_reason": kyc.reason,
-        "first_deposit_date": day(first.status_at if first else None),
-        "first_deposit_method": str(first.data.get("method", "")) if first else "",
-        "first_withdrawal_date": day(taken.opened if taken else None),
-        "second_deposit_date": day(second.status_at if second else None),
-        "total_deposit_amount": total(base, net),
-        "total_withdrawal_amount": total(base, (base_of(p, p.data["amount"]) for p in paid)),
-        "payment_fees": total(base, (base_of(p, fee) for p, fee in fees)),
-        "refunds_chargebacks": total(base, (base_of(p, amount) for p, amount in back)),
-        "chargeback": "true" if any(True for p in view.deposits for _ in p.unwon()) else "false",
-    }
+def _states_of_trades(view: View) -> Iterator[tuple[str, int]]:
+    if view.untraded_since is not None and view.passed(view.untraded_since[0]):
+        yield "CS6", view.untraded_since[0]
+    if view.not_back_at is not None and view.passed(view.not_back_at):
+        yield "CS7", view.not_back_at
+    if view.high_value_since is not None:
+        yield "CS10", view.high_value_since
+    if view.active is False:
+        yield "CS11", view.last_activity + 30 * DAY
+    if view.bonus_heavy_since is not None:
+        yield "CS12", view.bonus_heavy_since
 
 
-def local_date(brand: Brand, instant: int) -> str:
-    """The date of an instant in the brand's zone."""
-    moment = datetime.fromtimestamp(instant / 1000, UTC).astimezone(ZoneInfo(brand.zone))
-    return moment.date().isoformat()
-
-
-def _until(view: _View) -> int | None:
+def _until(view: View) -> int | None:
     """The next of all instants at which some rule above looks at the clock."""
-    kyc = view.facts.kyc
+    kyc, trading = view.facts.kyc, view.facts.trading
     instants = [*view.cs1_instants, kyc.step_at + DAY, kyc.status_at + 4 * HOUR]
     instants += [p.opened + 30 * MINUTE for p in view.deposits]
     instants += [p.status_at + 7 * DAY for p in view.withdrawals]
     if view.last_failed_at is not None:
         instants.append(view.last_failed_at + 14 * DAY)
+    if trading is not None:
+        instants += [view.last_activity + 30 * DAY, *view.windows(), *(view.untraded_since or ())]
+        instants += [i for i in (view.not_back_at, trading.closes_at) if i is not None]
+    if view.uncredited_since is not None:
+        instants.append(view.uncredited_since + 15 * MINUTE)
+    ends = load_ends([t.opened for t in view.facts.tickets or ()])
+    if ends is not None:
+        instants.append(ends)
     return min((i for i in instants if i > view.at), default=None)

@@ -10,9 +10,9 @@ import pytest
 from brokersync import explain
 from simulator.grow import grow
 from simulator.story import DAY_MS, Client, World
-from simulator.truth import profile
 from sync.hub import Hub
 from tests.rig import rig
+from tests.truths import profile
 
 STAGES = ("LS0", "LS1", "LS2", "LS3", "LS4", "LS5", "LS8", "LS9", "LS12")
 END_DAY = 50

@@ -11,7 +11,8 @@ from connectors.paymentiq.settings import PaymentIqSettings
 from connectors.paymentiq.source import PaymentIqSource
 from connectors.sumsub.settings import SumsubSettings
 from connectors.sumsub.source import SumsubSource
-from mapping.records import KycCase, Movement, Payment, Record
+from mapping.payloads import KycCase, Movement, Payment
+from mapping.records import Record
 from simulator.grow import grow
 from simulator.paymentiq import PaymentIQFake
 from simulator.story import DAY_MS, HOUR_MS, World, ordered
@@ -105,7 +106,7 @@ def _told(world: World) -> Iterator[tuple[str, tuple[str, str, int]]]:
         if client.brand != "alpha":
             continue
         for event in ordered(client.visible(world.story_ms)):
-            if "payment" in event.data:
+            if "payment" in event.data and not event.name.startswith("ledger_"):
                 key = str(event.data.get("id", event.data["payment"]))
                 second = event.at // 1000 * 1000
                 yield key, (client.id, OUTCOMES.get(event.name, "open"), second)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from connectors.base import Context, HttpSettings
-from connectors.http import Api, RateLimit
+from connectors.http import Api, Auth, RateLimit
 from mapping.errors import ConfigError, ProtocolError, RetryableError
 from tests.clock import WorldClock
 from tests.contracts.world import world
@@ -51,6 +51,55 @@ def test_values_are_encoded_and_the_base_path_is_kept() -> None:
     made, _, _ = api(answer)
     made.get("/a/{id}/b", {"id": "../ü?#%2F"}, {"q": "a b&c=d"})
     assert sent == ["/root/a/..%2F%C3%BC%3F%23%252F/b?q=a%20b%26c%3Dd"]
+
+
+def test_a_form_is_sent_as_fields_and_signed_as_it_is() -> None:
+    sent: list[httpx.Request] = []
+    signed: list[bytes] = []
+
+    class Listening(Auth):
+        def sign(self, request: httpx.Request, target: bytes, body: bytes) -> None:
+            signed.append(target + b" " + body)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json={})
+
+    made, _, _ = api(answer)
+    form = {"user": "a&b", "pass": "ü +%"}
+    made.send("POST", "/?do=login", query={"x": "1"}, form=form, auth=Listening())
+    made.get("/x")
+    body = b"user=a%26b&pass=%C3%BC+%2B%25"
+    assert signed == [b"/root/?do=login&x=1 " + body]
+    assert sent[0].read() == body
+    assert sent[0].headers["content-type"] == "application/x-www-form-urlencoded"
+    assert sent[0].headers["content-length"] == str(len(body))
+    assert not {"content-type", "content-length"} & set(sent[1].headers)
+
+
+def test_what_an_answer_means_can_be_told() -> None:
+    made, _, _ = api(lambda _: httpx.Response(200, content=b"plain"))
+    assert made.send("GET", "/x", decode=bytes) == b"plain"
+    with pytest.raises(ProtocolError, match="not JSON"):
+        made.send("GET", "/x", decode=int)
+
+
+def test_a_link_is_followed_as_written_without_credentials_and_never_told() -> None:
+    sent: list[httpx.Request] = []
+    statuses = iter([503, 200, 403])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(next(statuses), content=b"\x00file")
+
+    made, _, _ = api(answer)
+    link = "https://files.example:8443/a%2Fb/c+d?Signature=x%2By%3D&n=1"
+    assert made.fetch(link, "the file") == b"\x00file"
+    assert str(sent[1].url) == link
+    assert "authorization" not in sent[1].headers
+    with pytest.raises(ConfigError, match=r"vendor-1: GET the file .*HTTP 403") as refused:
+        made.fetch(link, "the file")
+    assert "files.example" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,19 @@ def test_so_is_any_other(path: str, call: Any, body: bytes) -> None:
         call(destination_for(Broken(fake, path, body), world.clock))
 
 
+def test_a_text_that_was_cut_within_an_emoji_stops_nobody() -> None:
+    world = TestWorld()
+    fake = HubSpotFake(world)
+    prepare(destination_for(fake, world.clock))
+    body = (
+        b'{"results": [{"id": "7", "properties": {"broker_client_id": "alpha:C1",'
+        b' "firstname": "Ana \\ud83d"}}]}'
+    )
+    hub = destination_for(Broken(fake, "contacts/batch/read", body), world.clock)
+    found = hub.read(CrmObject.CONTACT, ["alpha:C1"], ["firstname"])
+    assert found["alpha:C1"].properties == {"firstname": "Ana ?"}
+
+
 def test_headers_tell_what_is_left_of_the_day() -> None:
     world = TestWorld()
     fake = HubSpotFake(world, daily_limit=1000, used_today=500)

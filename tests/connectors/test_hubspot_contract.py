@@ -18,7 +18,8 @@ class HubSpotPortal:
 
     secret = fakes.TOKEN
     write_scope = "crm.objects.contacts.write"
-    contact_key, task_key = fakes.CONTACT_KEY, fakes.TASK_KEY
+    company_write_scope = "crm.objects.companies.write"
+    contact_key, task_key, company_key = fakes.CONTACT_KEY, fakes.TASK_KEY, fakes.COMPANY_KEY
     first_name, email = "firstname", "email"
     owners = (("71", True), ("72", False), ("73", True))
 
@@ -28,6 +29,7 @@ class HubSpotPortal:
         owners = [FakeOwner(i, f"o{i}@broker.test", archived=not on) for i, on in self.owners]
         self.fake = HubSpotFake(self.world, owners=owners)
         self.contacts, self.tasks = self.fake.contacts, self.fake.tasks
+        self.companies = self.fake.companies
         self.links, self.remove_scope = self.fake.associations, self.fake.remove_scope
 
     def destination(self, *, secret: str = "", boundary: Any = None) -> Destination:
@@ -38,6 +40,12 @@ class HubSpotPortal:
             access_token=secret or self.secret,
             path_version=self.path_version,
         )
+
+    def archive_company(self, crm_id: str) -> None:
+        self.fake.archive("companies", crm_id)
+
+    def merge_companies(self, primary: str, loser: str) -> str:
+        return self.fake.merge(primary, loser, kind="companies")
 
     def calls(self) -> int:
         return sum(self.fake.calls.values())

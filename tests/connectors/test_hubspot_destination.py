@@ -122,11 +122,13 @@ def test_a_key_property_that_is_not_unique_is_refused_by_install() -> None:
         hub.install(CrmObject.CONTACT, [unique])
 
 
-def test_a_portal_without_unique_task_keys_says_so() -> None:
+def test_a_portal_without_unique_task_keys_gets_a_plain_one_and_says_so() -> None:
     world = TestWorld()
     hub = destination_for(HubSpotFake(world, task_unique_keys=False), world.clock)
-    with pytest.raises(ConfigError, match="unique values on tasks"):
-        hub.install(CrmObject.TASK, [TASK_KEY])
+    done = hub.install(CrmObject.TASK, [TASK_KEY])
+    assert "without unique values" in done[-1]
+    assert not hub.keyed(CrmObject.TASK)
+    assert hub.install(CrmObject.TASK, [TASK_KEY]) == []
 
 
 def test_what_another_run_created_meanwhile_is_found() -> None:

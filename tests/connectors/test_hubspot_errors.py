@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import urllib3.exceptions as u3
 
+from connectors.destination import NoRightError
 from connectors.hubspot.errors import (
     MissingScopeError,
     RateLimitError,
@@ -44,7 +45,7 @@ TABLE = [
     (401, {"category": "INVALID_AUTHENTICATION"}, ConfigError, ConfigError, None),
     (401, {"category": "EXPIRED_AUTHENTICATION"}, ConfigError, ConfigError, None),
     (403, {"category": "MISSING_SCOPES"}, MissingScopeError, MissingScopeError, None),
-    (403, {"category": "USER_DOES_NOT_HAVE_PERMISSIONS"}, ConfigError, ConfigError, None),
+    (403, {"category": "USER_DOES_NOT_HAVE_PERMISSIONS"}, NoRightError, NoRightError, None),
     (404, {}, RefusalError, RefusalError, None),
     (405, {}, ProtocolError, ProtocolError, None),
     (409, {"category": "CONFLICT"}, RefusalError, RefusalError, None),

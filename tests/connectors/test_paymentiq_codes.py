@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mapping.errors import RecordError
-from mapping.records import Movement, Payment
+from mapping.payloads import Movement, Payment
 from tests.connectors.paymentiq_rig import PaymentIqRig
 from tests.contracts.world import client
-
-SHARED = Path(__file__).parents[3] / "shared" / "specs" / "paymentiq" / "status-codes.json"
 
 
 def row(**changes: Any) -> dict[str, Any]:
@@ -122,19 +118,6 @@ def test_exactly_these_codes_mean_that_kyc_blocks(read: Any) -> None:
     every += [350, *range(400, 414), 500, 504, *range(560, 598), 600, 601, 602, 603]
     blocked = {c for c in every if read(statusCode=c).kyc_blocked}
     assert blocked == {205, 305, 564, 565, 566, 588, 595}
-
-
-def test_the_table_holds_every_code_of_the_reference(read: Any) -> None:
-    if not SHARED.exists():
-        pytest.skip("the shared code table is not beside this checkout")
-    codes = json.loads(SHARED.read_text())
-    assert len(codes) == 145
-    for code in codes:
-        kind = "BankWithdrawal" if "WITHDRAWAL" in code["status"] else "BankDeposit"
-        by_name = read(statusCode=code["status"], state=code["state"], txType=kind)
-        by_number = read(statusCode=code["code"], state=code["state"], txType=kind)
-        assert by_name == by_number
-        assert by_name.vendor_status == code["status"]
 
 
 def test_two_codes_of_one_name_are_told_apart_by_the_state(read: Any) -> None:

@@ -12,7 +12,7 @@ from connectors.http import TokenAuth
 from connectors.paymentiq.source import PaymentIqSource
 from mapping.errors import ConfigError, ProtocolError, RecordError
 from mapping.money import Money
-from mapping.records import Movement, Payment
+from mapping.payloads import Movement, Payment
 from simulator.story import Event
 from simulator.wire import Response
 from tests.connectors.paymentiq_rig import PaymentIqRig

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.connectors.file_rig import FileRig
 from tests.connectors.registry_rig import RegistryRig
 from tests.contracts.source import ListSourceContract
 
@@ -18,3 +19,11 @@ class TestRegistry(ListSourceContract):
         if request.param == "sqlite":
             return RegistryRig(f"sqlite:///{tmp_path / 'crm.db'}").filled()
         return RegistryRig(request.getfixturevalue(request.param)).filled()
+
+
+class TestRegistryFile(ListSourceContract):
+    """See the contract."""
+
+    @pytest.fixture(params=["csv", "jsonl"])
+    def rig(self, request: pytest.FixtureRequest, tmp_path: Path) -> FileRig:
+        return FileRig(tmp_path, request.param).filled()

@@ -13,7 +13,8 @@ from connectors.base import Context
 from connectors.registry.settings import RegistrySettings
 from connectors.registry.source import RegistrySource
 from mapping.errors import ConfigError, ProtocolError, RecordError, RetryableError
-from mapping.records import Disposition, Profile
+from mapping.payloads import Profile
+from mapping.words import Disposition
 from tests.connectors.registry_rig import BRANDS, RegistryRig, row, table, utc
 from tests.contracts.source import of
 
@@ -141,11 +142,11 @@ def test_it_cannot_write(url: str) -> None:
     rig.insert(row("C-1", "2026-03-02 10:00:00"))
     source = rig.source()
     with (
-        source._registry.connect() as connection,
+        source._registry.connect() as reader,
         pytest.raises(sa.exc.DBAPIError),
-        connection.begin(),
+        reader.connection.begin(),
     ):
-        connection.execute(sa.delete(rig.table))
+        reader.connection.execute(sa.delete(rig.table))
     source.close()
     assert rig.truth() == {"C-1"}
 

@@ -11,7 +11,8 @@ import pytest
 
 from connectors.base import Reread
 from mapping.errors import ConfigError, RecordError
-from mapping.records import KycCase, KycStatus, ReasonCategory
+from mapping.payloads import KycCase
+from mapping.words import KycStatus, ReasonCategory
 from simulator.story import Event
 from tests.connectors.sumsub_rig import SumsubRig
 from tests.contracts.source import SECRETS

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from tests.connectors.sumsub_rig import SumsubRig
 from tests.contracts.world import at
 
 NOW = at("2026-03-20 00:00")
-VECTORS = Path(__file__).parents[3] / "shared" / "specs" / "signature-vectors.json"
 BODY: dict[str, Any] = {
     "type": "applicantReviewed",
     "applicantId": "64f0",
@@ -35,20 +33,6 @@ def signed(body: bytes, key: str = "hook-secret", alg: str = "SHA256") -> dict[s
     """The headers of a delivery."""
     digest = hmac.new(key.encode(), body, getattr(hashlib, alg.lower())).hexdigest()
     return {"X-Payload-Digest": digest, "X-Payload-Digest-Alg": f"HMAC_{alg}_HEX"}
-
-
-def test_the_public_vector_verifies() -> None:
-    if not VECTORS.exists():
-        pytest.skip("the shared signature vectors are not beside this checkout")
-    vector = next(v for v in json.loads(VECTORS.read_text()) if v["vendor"] == "sumsub")
-    body = vector["body"].encode()
-    headers = {
-        "X-Payload-Digest": vector["signature"],
-        "X-Payload-Digest-Alg": "HMAC_SHA256_HEX",
-    }
-    assert webhook.verify(headers, body, [vector["secret"]])
-    assert not webhook.verify(headers, body + b" ", [vector["secret"]])
-    assert webhook.parse(body, NOW).type == "applicantCreated"
 
 
 @pytest.mark.parametrize("alg", ["SHA256", "SHA512"])

@@ -13,10 +13,12 @@ import pytest
 
 from connectors.base import Boundary
 from connectors.destination import (
+    GONE,
     Applied,
     CrmObject,
     CrmProperty,
     Destination,
+    NoRightError,
     Option,
     Outcome,
     Refused,
@@ -35,6 +37,9 @@ DAY = CrmProperty("first_deposit_date", "First deposit", "date")
 AMOUNT = CrmProperty("total_deposit_amount", "Deposits", "number")
 HOLD = CrmProperty("bonus_paused", "Bonus paused", "bool")
 WANTED = (STATUS, SINCE, DAY, AMOUNT, HOLD)
+PLAN = CrmProperty(
+    "partner_plan", "Plan", "enumeration", options=(Option("cpa", "CPA"), Option("none", "None"))
+)
 TASK = {"subject": "Call Zoë", "due": "1772409600000", "priority": "HIGH", "status": "open"}
 
 
@@ -45,6 +50,8 @@ class Portal(Protocol):
     write_scope: str
     contact_key: CrmProperty
     task_key: CrmProperty
+    company_key: CrmProperty
+    company_write_scope: str
     first_name: str
     email: str
     owners: Sequence[tuple[str, bool]]
@@ -61,6 +68,15 @@ class Portal(Protocol):
 
     def tasks(self) -> Mapping[str, Mapping[str, str]]:
         """The fake's tasks by CRM id."""
+
+    def companies(self) -> Mapping[str, Mapping[str, str]]:
+        """The fake's companies by CRM id."""
+
+    def archive_company(self, crm_id: str) -> None:
+        """A person deletes a company."""
+
+    def merge_companies(self, primary: str, loser: str) -> str:
+        """A person merges two companies; the survivor's id."""
 
     def calls(self) -> int:
         """Calls the fake has received."""
@@ -95,6 +111,7 @@ class DestinationContract:
         hub = portal.destination()
         hub.install(CrmObject.CONTACT, [portal.contact_key, *WANTED])
         hub.install(CrmObject.TASK, [portal.task_key])
+        hub.install(CrmObject.COMPANY, [portal.company_key, PLAN, DAY])
         return hub
 
     def contact(self, portal: Portal, key: str = "alpha:C1", **more: str) -> Write:
@@ -247,6 +264,80 @@ class DestinationContract:
     def test_a_task_without_links_has_none(self, portal: Portal, hub: Destination) -> None:
         hub.upsert(CrmObject.TASK, [Write("k", TASK)])
         assert hub.read(CrmObject.TASK, ["k"], [])["k"].associated == frozenset()
+
+    # Companies
+
+    def test_companies_go_by_the_hubs_key_and_then_by_their_id(
+        self, portal: Portal, hub: Destination
+    ) -> None:
+        values = {"name": "Ångström 李", "partner_plan": "cpa", "first_deposit_date": "2026-03-29"}
+        writes = [Write("alpha:A-17", values), Write("beta:A-17", values | {"name": "Other"})]
+        for created in (True, False):
+            found = hub.upsert(CrmObject.COMPANY, writes)
+            assert [o.created for o in found if isinstance(o, Applied)] == [created] * 2
+        assert len(portal.companies()) == 2
+        records = hub.read(CrmObject.COMPANY, ["alpha:A-17", "alpha:none"], list(values))
+        assert {k: dict(r.properties) for k, r in records.items()} == {"alpha:A-17": values}
+        crm_id = records["alpha:A-17"].crm_id
+        plan = Write("alpha:A-17", {"partner_plan": "none"}, crm_id)
+        changed = _one(hub.upsert(CrmObject.COMPANY, [plan]))
+        assert isinstance(changed, Applied)
+        by_id = hub.read_ids(CrmObject.COMPANY, [crm_id, "999999999"], ["partner_plan"])
+        assert {i: (r.key, dict(r.properties)) for i, r in by_id.items()} == {
+            crm_id: ("alpha:A-17", {"partner_plan": "none"})
+        }
+        assert hub.keyed(CrmObject.COMPANY)
+
+    def test_a_company_without_a_name_and_one_with_a_wrong_plan_are_refused_alone(
+        self, portal: Portal, hub: Destination
+    ) -> None:
+        found = hub.upsert(
+            CrmObject.COMPANY,
+            [
+                Write("alpha:A-1", {"partner_plan": "cpa"}),
+                Write("alpha:A-2", {"name": "Two", "partner_plan": "mystery"}),
+                Write("alpha:A-3", {"name": "Three"}),
+            ],
+        )
+        assert [type(o) for o in found] == [Refused, Refused, Applied]
+        assert [c["name"] for c in portal.companies().values()] == ["Three"]
+        assert "mystery" not in repr(found)
+
+    def test_a_deleted_company_is_gone_and_a_merged_one_leads_to_the_survivor(
+        self, portal: Portal, hub: Destination
+    ) -> None:
+        keys = ["alpha:A-1", "alpha:A-2", "alpha:A-3"]
+        found = hub.upsert(CrmObject.COMPANY, [Write(k, {"name": k}) for k in keys])
+        one, two, three = (o.crm_id for o in found if isinstance(o, Applied))
+        portal.archive_company(one)
+        survivor = portal.merge_companies(two, three)
+        records = hub.read_ids(CrmObject.COMPANY, [one, two, three], ["name"])
+        assert {i: (r.crm_id, r.key) for i, r in records.items()} == {
+            two: (survivor, "alpha:A-2"), three: (survivor, "alpha:A-2"),
+        }  # fmt: skip
+        gone = _one(hub.upsert(CrmObject.COMPANY, [Write(keys[0], {"name": "Again"}, one)]))
+        assert isinstance(gone, Refused)
+        assert gone.code == GONE
+        assert len(portal.companies()) == 1
+
+    def test_a_lost_answer_doubles_no_company(self, portal: Portal, hub: Destination) -> None:
+        hub.describe(CrmObject.COMPANY)
+        portal.lose_answers(1)
+        again = _one(hub.upsert(CrmObject.COMPANY, [Write("alpha:A-1", {"name": "One"})]))
+        assert isinstance(again, Applied)
+        assert len(portal.companies()) == 1
+
+    def test_what_the_token_lacks_for_companies_is_named_and_concerns_nothing_else(
+        self, portal: Portal, hub: Destination
+    ) -> None:
+        assert hub.lacks(CrmObject.COMPANY) == ""
+        portal.remove_scope(portal.company_write_scope)
+        assert portal.company_write_scope in hub.lacks(CrmObject.COMPANY)
+        assert portal.companies() == {}
+        hub.check()
+        assert isinstance(_one(hub.upsert(CrmObject.CONTACT, [self.contact(portal)])), Applied)
+        with pytest.raises(NoRightError, match=portal.company_write_scope):
+            hub.upsert(CrmObject.COMPANY, [Write("alpha:A-1", {"name": "One"})])
 
     # Lost answers and limits
 

@@ -27,6 +27,7 @@ START_MS = 1_772_323_200_000  # 2026-03-01T00:00:00Z
 
 CONTACT_KEY = CrmProperty("broker_client_id", "Client id", "string", unique=True)
 TASK_KEY = CrmProperty("broker_task_key", "Task key", "string", unique=True)
+COMPANY_KEY = CrmProperty("broker_partner_key", "Partner key", "string", unique=True)
 
 
 class TestWorld:

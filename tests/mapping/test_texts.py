@@ -6,10 +6,12 @@ import pytest
 
 from mapping.admission import owner_of
 from mapping.calendars import Calendar
-from mapping.facts import FACTS
+from mapping.facts import FACTS, FAMILIES
 from mapping.policy import Team
 from mapping.rules import FactType
 from mapping.texts import canonical, fill, same
+
+ALL = frozenset(FAMILIES)
 
 AT = 1_772_663_400_000  # 2026-03-04T22:30:00Z, the 5th in Nicosia
 
@@ -54,14 +56,14 @@ def test_a_task_text_has_words_for_every_kind_of_fact() -> None:
     text = "{kyc_status} since {kyc_status_at}, {total_deposits}, {kyc_gap}, {email_verified}"
     facts = {"kyc_status": "rejected_retry", "kyc_status_at": AT, "total_deposits": 31000,
              "kyc_gap": "", "email_verified": 1}  # fmt: skip
-    assert fill(text, facts, FACTS, "Europe/Nicosia", 2) == (
+    assert fill(text, facts, FACTS, "Europe/Nicosia", 2, ALL) == (
         "rejected retry since 2026-03-05 00:30 EET, 310.00, not known, yes"
     )
 
 
 def test_values_are_never_templates() -> None:
     facts = {"kyc_gap": "{kyc_client_text} {0.__class__}", "kyc_client_text": "secret"}
-    assert fill("{kyc_gap}", facts, FACTS, "UTC", 2) == "{kyc_client_text} {0.__class__}"
+    assert fill("{kyc_gap}", facts, FACTS, "UTC", 2, ALL) == "{kyc_client_text} {0.__class__}"
 
 
 def test_an_owner_is_the_queue_or_always_the_same_member() -> None:
@@ -70,3 +72,9 @@ def test_an_owner_is_the_queue_or_always_the_same_member() -> None:
     # The key's sha256 begins with 9d339c13, which leaves 2 when divided by 3.
     assert owner_of(team, key) == "3"
     assert owner_of(Team("payments", Calendar(), "99", ("1",)), key) == "99"
+
+
+def test_a_fact_of_a_source_that_is_not_connected_says_so() -> None:
+    text = "{tickets} tickets, {deposits} deposits"
+    found = fill(text, {"tickets": 0, "deposits": 0}, FACTS, "UTC", 2, {"psp"})
+    assert found == "not connected tickets, 0 deposits"

@@ -10,7 +10,8 @@ import pytest
 
 from simulator.grow import START_MS, grow
 from simulator.story import DAY_MS, HOUR_MS, Client, Event, World
-from simulator.truth import TaskLedger, contacts, profile
+from simulator.truth import BASE, TaskLedger, contacts, profile
+from simulator.truth.market import market_after
 
 END_MS = START_MS + 60 * DAY_MS
 DAY_46_MS = START_MS + 46 * DAY_MS
@@ -46,11 +47,21 @@ def test_every_stage_and_state_occurs(world: World) -> None:
     found = [profile(world, c, END_MS) for c in world.clients.values()]
     stages = Counter(p.stage for p in found if p)
     states = Counter(s for p in found if p for s in p.states)
+    assert set(stages) == {f"LS{n}" for n in range(13)}
+    assert set(states) == {f"CS{n}" for n in range(1, 17)}
+    assert min(stages.values()) >= 6
+    assert min(states.values()) >= 6
+    assert sum(p is None for p in found) >= 3  # merged
+
+
+def test_every_stage_and_state_of_the_first_sources_occurs(world: World) -> None:
+    found = [profile(world, c, END_MS, BASE) for c in world.clients.values()]
+    stages = Counter(p.stage for p in found if p)
+    states = Counter(s for p in found if p for s in p.states)
     assert set(stages) == {"LS0", "LS1", "LS2", "LS3", "LS4", "LS5", "LS8", "LS9", "LS12"}
     assert set(states) == {"CS1", "CS2", "CS3", "CS4", "CS5", "CS8", "CS9", "CS14"}
     assert min(stages.values()) >= 10
     assert min(states.values()) >= 10
-    assert sum(p is None for p in found) >= 3  # merged
 
 
 def test_tasks_begin_regularly_after_day_46(world: World) -> None:
@@ -58,7 +69,7 @@ def test_tasks_begin_regularly_after_day_46(world: World) -> None:
     for at in range(DAY_46_MS, END_MS + 1, HOUR_MS):
         ledger.observe(at)
     opened = Counter(task.state for task in ledger.tasks.values())
-    assert set(opened) == {"CS3", "CS5", "CS8"}
+    assert set(opened) == {"CS3", "CS5", "CS6", "CS8"}
     assert min(opened.values()) >= 24
     days = {(t.opened_at - DAY_46_MS) // DAY_MS for t in ledger.tasks.values()}
     assert len(days) >= 13
@@ -77,6 +88,38 @@ def test_a_ledger_that_looks_at_everybody_finds_the_same(world: World) -> None:
     assert quick.tasks == thorough.tasks
 
 
+def test_time_alone_changes_a_profile_only_when_foretold(world: World) -> None:
+    """Between two events nothing moves before the profile's ``until``."""
+    changes = 0
+    for client in list(world.clients.values())[::17]:
+        shared = any(len(world.addresses[a]) > 1 for a in _addresses(client))
+        if shared or client.key in world.merges or _named(client, "merged"):
+            continue
+        ends = sorted({e.visible_at for e in client.events} | {END_MS + 100 * DAY_MS})
+        for begin, end in pairwise(ends):
+            at: int | None = begin
+            while at is not None and at < end:
+                found = profile(world, client, at)
+                if found is None:
+                    break
+                changes += 1
+                until = min(found.until or end, end)
+                last = profile(world, client, until - 1)
+                assert last is not None
+                assert (last.stage, last.since, last.states, last.fields) == (
+                    found.stage, found.since, found.states, found.fields,
+                ), (client.key, at)  # fmt: skip
+                at = found.until
+    assert changes > 1000
+
+
+def _addresses(client: Client) -> list[tuple[str, str]]:
+    emails = {
+        str(e.data["email"] or "").strip().lower() for e in client.events if "email" in e.data
+    }
+    return [(client.brand, email) for email in emails if email]
+
+
 def test_two_brands_share_one_crm(world: World) -> None:
     groups = contacts(world, END_MS)
     shared = [g for g in groups if g.others]
@@ -93,7 +136,7 @@ def test_two_brands_share_one_crm(world: World) -> None:
 
 
 def test_the_traps_are_there(world: World) -> None:
-    events = [e for c in world.clients.values() for e in c.events]
+    events = [e for c in world.clients.values() for e in _of_first_sources(c)]
     rows = [e.data for e in events if e.name == "registered"]
     assert {e.data["currency"] for e in events if "currency" in e.data} == {
         "USD", "EUR", "GBP", "JPY", "KWD",
@@ -133,6 +176,13 @@ def test_payment_ways(world: World) -> None:
     assert min(late, together, unended) >= 10
 
 
+def _of_first_sources(client: Client) -> list[Event]:
+    """What registry, KYC provider and PSP know."""
+    names = ("registered", "profile_updated", "disposition", "merged", "deleted", "refunded")
+    heads = ("kyc", "deposit", "withdrawal", "chargeback")
+    return [e for e in client.events if e.name in names or e.name.split("_")[0] in heads]
+
+
 def _payments(client: Client) -> dict[str, list[Event]]:
     found: dict[str, list[Event]] = defaultdict(list)
     for event in client.events:
@@ -159,7 +209,7 @@ def test_everything_happens_at_whole_seconds_and_is_seen_within_four_minutes(wor
 def test_a_row_is_never_seen_before_its_creation(world: World) -> None:
     for client in world.clients.values():
         first: dict[str, Event] = {}
-        for event in client.events:
+        for event in _of_first_sources(client):
             row = event.data.get("id") or event.data.get("payment") or event.name.split("_")[0]
             begin = first.setdefault(row, event)
             assert begin.visible_at <= event.visible_at
@@ -169,7 +219,7 @@ def test_numbers_are_unique_in_a_brand_and_grow_with_time(world: World) -> None:
     for brand in world.brands:
         created: dict[str, tuple[int, str]] = {}
         for client in world.clients.values():
-            for event in client.events if client.brand == brand else ():
+            for event in _of_first_sources(client) if client.brand == brand else ():
                 if "payment" in event.data:
                     row = event.data.get("id") or event.data["payment"]
                     assert row.isdigit()
@@ -243,8 +293,14 @@ def test_a_late_final_rejection_comes_at_a_quiet_time(world: World) -> None:
         others = [e for c in world.clients.values() if c.key == client.key for e in c.events]
         for event in others:
             if event.name.startswith(("deposit_", "withdrawal_")):
-                assert not rejected.at - 2 * HOUR_MS <= event.at <= rejected.at + 30 * HOUR_MS
+                assert not _unread(rejected, event.at)
+            if event.name in ("deposit_succeeded", "ledger_wire"):
+                assert not _unread(rejected, market_after(event.at, HOUR_MS))
         assert rejected.data["attempt"] == approved.data["attempt"]
+
+
+def _unread(rejected: Event, at: int) -> bool:
+    return rejected.at - 2 * HOUR_MS <= at <= rejected.at + 30 * HOUR_MS
 
 
 def _reversals(world: World) -> Iterator[tuple[Client, Event, Event]]:

@@ -9,16 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from mapping.money import Money
-from mapping.records import (
-    Direction,
-    KycCase,
-    KycStatus,
-    Payment,
-    PaymentStatus,
-    Profile,
-    Record,
-    Ref,
-)
+from mapping.payloads import KycCase, Payment, Profile
+from mapping.records import Record, Ref
+from mapping.words import Direction, KycStatus, PaymentStatus
 from state import identity, intake, schema
 from state.store import Store
 
@@ -56,7 +49,7 @@ def base(brand: str, amount: Money, vendor: Money | None, at: int) -> int | None
 
 def take(store: Store, *records: Record) -> intake.Taken:
     with store.transaction("test") as connection:
-        return intake.take(connection, records, T0, base)
+        return intake.take(connection, intake.prepare(records, base), T0)
 
 
 def rows(store: Store, table: sa.Table) -> list[dict[str, Any]]:
@@ -164,7 +157,7 @@ def test_a_base_amount_is_frozen_and_may_be_unknown(store: Store) -> None:
     take(store, profile("7"), payment("7", PaymentStatus.SUCCEEDED, T0))
     with store.transaction("test") as connection:
         again = payment("7", PaymentStatus.SUCCEEDED, T0)
-        intake.take(connection, [again], T0, lambda *_: 1)
+        intake.take(connection, intake.prepare([again], lambda *_: 1), T0)
     assert one(store, schema.payment)["base_minor"] == 5000
     foreign = Payment(Direction.DEPOSIT, PaymentStatus.SUCCEEDED, Money(5, "KWD"), T0, T0)
     take(store, Record("psp", "alpha", "2", T0, Ref("7"), foreign))
@@ -183,7 +176,7 @@ def test_one_client_id_in_two_brands_is_two_clients(store: Store) -> None:
 def test_a_failed_step_leaves_nothing(store: Store) -> None:
     def fail() -> None:
         with store.transaction("test") as connection:
-            intake.take(connection, [profile("7")], T0, base)
+            intake.take(connection, intake.prepare([profile("7")], base), T0)
             raise KeyError("half-way")
 
     with pytest.raises(KeyError):

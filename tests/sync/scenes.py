@@ -6,6 +6,7 @@ import copy
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from simulator.story import DAY_MS, HOUR_MS
 from state import engine, schema
 from sync import project
 from sync.hub import Hub
-from tests.rig import Rig, profiles, rig, vendors
+from tests.rig import BASE, Rig, profiles, rig, vendors
 
 CLIENTS, DAYS = 28, 60
 SEED, INSTALLED, EVERY, CRASH = 23, 6, 4, 54
 SMALL_BATCH, SMALL_STEP = 4, 7
-KEYS = {"contacts": "broker_client_id", "tasks": "broker_task_key"}
+KEYS = {
+    "contacts": "broker_client_id", "tasks": "broker_task_key", "companies": "broker_partner_key"
+}  # fmt: skip
 Rows = dict[str, list[tuple[Any, ...]]]
 
 
@@ -187,6 +190,24 @@ def first(database: str, folder: Path, in_flight: int = 1) -> Scene:
     one.hub().store.close()
     one.advance_to(start)
     return Scene(one, database, in_flight)
+
+
+def partners(database: str, folder: Path) -> Scene:
+    """Partners were told to the CRM; now one is new, and one has another plan and name."""
+    world = grow(SEED, 8, DAYS)
+    start = world.start_ms + CRASH * DAY_MS
+    families = BASE | {"affiliate"}
+    one = rig(world, database, folder, live_from=start, families=families)
+    one.advance_to(start)
+    hub = one.hub()
+    one.sync(hub)
+    hub.store.close()
+    changed, *rest = world.partners["alpha"]
+    moved = replace(changed, name="Another name", plan="hybrid")
+    world.partners["alpha"] = (moved, *rest, replace(changed, id="A-99", name="New"))
+    one.vendors = vendors(world)
+    one.advance_to(start + DAY_MS)
+    return Scene(one, database)
 
 
 SCENES = {"later": later, "first": first}

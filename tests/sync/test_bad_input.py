@@ -227,19 +227,14 @@ def test_an_absurd_row_of_the_registry_is_set_aside(one: Rig, hub: Hub) -> None:
     assert "not@valid" not in str(_asides(hub)), "no personal data in a reason"
 
 
-def test_a_portal_without_unique_task_keys_still_gets_its_contacts(tmp_path: Path) -> None:
+def test_a_portal_without_task_keys_still_gets_its_contacts(tmp_path: Path) -> None:
     example = EXAMPLES["E04"]
     world = World(example.clients, {"alpha": example.brand}, example.start_ms, example.rates)
-    one = rig(
-        world, f"sqlite:///{tmp_path / 'hub.db'}", tmp_path, example.live_from,
-        task_unique_keys=False,
-    )  # fmt: skip
+    one = rig(world, f"sqlite:///{tmp_path / 'hub.db'}", tmp_path, example.live_from)
     one.install = False
     hub = one.hub()
     properties = wanted(hub, "hubspot")
     hub.destinations["hubspot"].install(CrmObject.CONTACT, properties[CrmObject.CONTACT])
-    with pytest.raises(ConfigError, match="task"):
-        hub.destinations["hubspot"].install(CrmObject.TASK, properties[CrmObject.TASK])
     one.advance_to(example.expectations[0]["at"])
     cycle = sync_once(hub)
     assert "broker_task_key" in cycle.errors[0][1].admin

@@ -77,7 +77,7 @@ def test_the_scenes_are_worth_it(tmp_path: Path) -> None:
     assert set(scene.boundaries) >= {
         "before:cycle.start", "commit:pull.registry.page", "after:pull.sumsub-alpha.page",
         "http:before:paymentiq-alpha", "commit:project.step", "http:before:hubspot",
-        "http:after:hubspot", "commit:push.hubspot.acknowledge", "after:cycle.end",
+        "http:after:hubspot", "commit:push.hubspot.exchange", "after:cycle.end",
     }  # fmt: skip
-    for name in ("project.step", "push.hubspot.claim", "push.hubspot.acknowledge"):
+    for name in ("project.step", "push.hubspot.exchange"):
         assert scene.boundaries.count(f"commit:{name}") >= 3

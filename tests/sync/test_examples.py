@@ -24,7 +24,8 @@ BEFORE_AND_AFTER_MS = 60_000
 def test_example(example: Example, database_url: str, tmp_path: Path) -> None:
     world = example.world()
     modes = dict(example.modes)
-    one = rig(world, database_url, tmp_path, example.live_from, modes)
+    families = frozenset(example.sources)
+    one = rig(world, database_url, tmp_path, example.live_from, modes, families)
     one.install = True
     hub = one.hub()
     for at, expectation in _instants(example):

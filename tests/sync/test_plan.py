@@ -52,10 +52,12 @@ class Installed:
         return Counter(self.rig.portal.writes), sum(self.rig.portal.calls.values())
 
     def synced(self) -> tuple[dict[str, int], int]:
-        """Writes and calls the portal received in one sync."""
+        """Writes and calls of the push that the portal received in one sync."""
         writes, calls = self.received()
-        self.rig.sync(self.hub)
+        cycle = self.rig.sync(self.hub)
         after, calls_after = self.received()
+        # What people did, and whom the CRM had before the hub, is looked up, not planned.
+        calls += cycle.read_back["hubspot"].calls + cycle.pushed["hubspot"].claims.calls
         return {name: after[name] - writes[name] for name in WRITES}, calls_after - calls
 
 

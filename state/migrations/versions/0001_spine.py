@@ -30,7 +30,8 @@ def _engine() -> None:
     """Who runs, what ran, under which rules."""
     op.create_table(
         "engine_role",
-        _key("name"), _count("token"), _at("taken_at"),
+        _key("name"), _count("token"), _at("taken_at"), _id("kind"), _words("host"), _id("place"),
+        _count("pid"), _id("born"), _at("beat_at"), _at("lease_until"), _at("released_at"),
         sqlite_with_rowid=False,
     )  # fmt: skip
     op.create_table(
@@ -50,7 +51,8 @@ def _intake() -> None:
     op.create_table(
         "source_state",
         _key("source"), _id("family"), _words("cursor"), _at("complete_until"), _at("last_ok_at"),
-        _at("last_try_at"), _words("last_error"), _count("records"),
+        _at("last_try_at"), _words("last_error"), _count("records"), _at("failing_since"),
+        _at("started_at"), _at("due_at"),
         sqlite_with_rowid=False,
     )  # fmt: skip
     op.create_table(
@@ -113,6 +115,12 @@ def _identity() -> None:
         sqlite_with_rowid=False,
     )  # fmt: skip
     op.create_index("identity_link_client", "identity_link", ["brand", "client_id"])
+    op.create_table(
+        "link_decision",
+        _auto("id"), _id("brand"), _id("kind"), _id("value"), _id("client_id"),
+        _words("by_whom"), _at("at"), _words("reason"), _count("standing"),
+    )  # fmt: skip
+    op.create_index("link_decision_value", "link_decision", ["brand", "kind", "value"])
     op.create_table(
         "client",
         _key("brand"), _key("external_id"), _id("client_id"), _id("source"), _id("ref_kind"),
@@ -236,8 +244,9 @@ def _meaning() -> None:
         "episode",
         _key("brand"), _key("client_id"), _key("state"), _number("n"), _id("key"),
         _at("begin_at"), _at("opened_at"), _at("closed_at"), _words("close_reason"),
-        _id("refused"), _words("refused_why"), _at("admitted_at"), _at("due_at"), _id("team"),
-        _id("owner"), _id("priority"), _id("destination"), _id("contact"), _count("rule_version"),
+        _count("by_person"), _id("refused"), _words("refused_why"), _at("admitted_at"),
+        _at("due_at"), _id("team"), _id("owner"), _id("priority"), _id("destination"),
+        _id("contact"), _count("rule_version"),
         sqlite_with_rowid=False,
     )  # fmt: skip
     op.create_index("episode_key", "episode", ["key"], unique=True)
@@ -259,12 +268,12 @@ def _crm() -> None:
         sqlite_with_rowid=False,
     )  # fmt: skip
     op.create_index("contact_member_contact", "contact_member", ["destination", "contact"])
+    op.create_index("contact_member_client", "contact_member", ["brand", "client_id"])
     op.create_index("contact_member_email", "contact_member", ["destination", "email_norm"])
     op.create_table(
         "desired",
         _key("destination"), _key("object"), _key("key"), _words("body"), _id("hash"),
-        _count("priority"), _at("changed_at"),
-        sqlite_with_rowid=False,
+        _count("priority"), _at("changed_at"), _count("creates", 1),
     )  # fmt: skip
     op.create_table(
         "outbox",
@@ -276,7 +285,22 @@ def _crm() -> None:
     op.create_table(
         "crm_shadow",
         _key("destination"), _key("object"), _key("key"), _id("crm_id"), _words("acknowledged"),
-        _id("hash"), _at("seen_at"), _count("fence"),
+        _id("hash"), _at("seen_at"), _count("fence"), _id("status"), _id("owner"),
+    )  # fmt: skip
+    op.create_index("crm_shadow_record", "crm_shadow", ["destination", "object", "crm_id"])
+    op.create_table(
+        "crm_address", _key("destination"), _key("digest"), _key("crm_id"),
+        sqlite_with_rowid=False,
+    )  # fmt: skip
+    op.create_table(
+        "crm_hold",
+        _key("destination"), _key("object"), _key("key"), _key("property"), _id("kind"),
+        _count("times"), _at("since"), _at("last_at"),
+        sqlite_with_rowid=False,
+    )  # fmt: skip
+    op.create_table(
+        "read_back",
+        _key("destination"), _key("object"), _at("since"), _id("rotation"), _at("last_ok_at"),
         sqlite_with_rowid=False,
     )  # fmt: skip
 

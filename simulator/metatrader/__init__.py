@@ -1,0 +1,1 @@
+"""A trading server's SQL export: real tables, filled from the story."""

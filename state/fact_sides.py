@@ -1,0 +1,262 @@
+"""Facts of other tables than the payments: trading, bookings, affiliates, flags, tickets.
+
+Each side reads the rows of the work list's clients and leaves one row a client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, and_, bindparam, case, func, or_, select
+
+from mapping.facts_more import TICKET_DAYS_MS, TICKETS, WINDOW_MS
+from state import schema
+from state.fact_views import Side, View, aggregates, is_one_of, mine, reached, same, side
+from state.linking import CLIENT_ID
+from state.rules_elements import Least
+
+NEVER = 2**53
+"""A due time that never comes; a number on both engines, so that an index can hold it."""
+_LIVE = ("real", "cent")
+_UNRESOLVED = ("new", "open", "pending", "on_hold")
+_BEHAVIOUR = ("suspicious_pattern", "bonus_abuse", "exposure")
+
+
+def recent(at: Any) -> Any:
+    """Whether an instant is within the window, which ends where payments are complete."""
+    return at > bindparam("psp_horizon", type_=BigInteger) - WINDOW_MS
+
+
+def _grouped(name: str, view: View, rows: Any, *also: Any) -> sa.Select[Any]:
+    """One row a client: a view's facts over its current records."""
+    here = mine()
+    return (
+        select(here.c.brand, here.c.client_id, *aggregates(name, view), *also)
+        .select_from(here.join(rows, same(rows, here)))
+        .where(rows.c.deleted == 0)
+        .group_by(here.c.brand, here.c.client_id)
+    )
+
+
+def _accounts() -> sa.Select[Any]:
+    t = schema.trading_account
+    return _grouped("account", View({}, {"live": is_one_of(t.c.account_class, _LIVE)}), t)
+
+
+def _days() -> sa.Select[Any]:
+    t = schema.trading_day
+    traded = t.c.opened + t.c.closed > 0
+    # A day leaves the window with its last deal.
+    view = View(dict(t.c), {"recent": recent(t.c.last_at)}, traded)
+    leaves = func.min(t.c.last_at).filter(recent(t.c.last_at)) + WINDOW_MS
+    return _grouped("trading_day", view, t, leaves.label("leaves_at"))
+
+
+def _balances() -> sa.Select[Any]:
+    t = schema.balance
+    return _grouped("balance", View(dict(t.c)), t)
+
+
+def _bookings() -> sa.Select[Any]:
+    t = schema.ledger_entry
+    bonus = t.c.entry == "bonus"
+    flags = {"bonus": bonus, "granted": t.c.amount_minor > 0, "recent": recent(t.c.at)}
+    leaves = func.min(t.c.at).filter(bonus, recent(t.c.at)) + WINDOW_MS
+    return _grouped("ledger", View(dict(t.c), flags), t, leaves.label("leaves_at"))
+
+
+def _payouts() -> sa.Select[Any]:
+    t = schema.payout
+    return _grouped("payout", View(dict(t.c), {"disputed": t.c.status == "disputed"}), t)
+
+
+# --- paid and booked -----------------------------------------------------------------------------
+
+
+def _pairs() -> sa.Select[Any]:
+    """Deposits of the PSP and bookings on accounts, the n-th with the n-th of the same amount."""
+    here = mine()
+    paid, booked = _paid(here).subquery("paid"), _booked(here).subquery("booked")
+    equal = and_(
+        same(paid, booked), paid.c.currency == booked.c.currency,
+        paid.c.amount_minor == booked.c.amount_minor, paid.c.n == booked.c.n,
+    )  # fmt: skip
+    key = ("brand", "client_id")
+    # A full join, which SQLite learned late: each side with what it lacks on the other.
+    alone = sa.union_all(
+        select(*[paid.c[n] for n in key], paid.c.at.label("paid_at"), sa.null().label("booked_at"))
+        .select_from(paid.outerjoin(booked, equal))
+        .where(booked.c.n.is_(None)),
+        select(*[booked.c[n] for n in key], sa.null(), booked.c.at)
+        .select_from(booked.outerjoin(paid, equal))
+        .where(paid.c.n.is_(None)),
+    ).subquery("alone")
+    return select(
+        alone.c.brand, alone.c.client_id,
+        sa.cast(func.min(alone.c.paid_at), BigInteger), func.min(alone.c.booked_at),
+    ).group_by(alone.c.brand, alone.c.client_id)  # fmt: skip
+
+
+def _paid(here: sa.CTE) -> sa.Select[Any]:
+    """Succeeded deposits in currencies in which the client has an account, but for wires."""
+    p, m, a = schema.payment, schema.milestone, schema.trading_account
+    at = func.coalesce(m.c.first_at, p.c.status_at)
+    account = sa.exists().where(
+        same(a, p), a.c.deleted == 0, a.c.currency == p.c.currency,
+        is_one_of(a.c.account_class, _LIVE),
+    )  # fmt: skip
+    return (
+        _numbered(here, p, at)
+        .select_from(here.join(p, same(p, here)).outerjoin(m, reached(p)))
+        .where(
+            p.c.deleted == 0, p.c.direction == "deposit", p.c.status == "succeeded",
+            p.c.psp != "ledger", account,
+        )
+    )  # fmt: skip
+
+
+def _booked(here: sa.CTE) -> sa.Select[Any]:
+    e = schema.ledger_entry
+    return (
+        _numbered(here, e, e.c.at)
+        .select_from(here.join(e, same(e, here)))
+        .where(e.c.deleted == 0, e.c.entry == "deposit", e.c.amount_minor > 0)
+    )
+
+
+def _numbered(here: Any, rows: Any, at: Any) -> sa.Select[Any]:
+    client = (here.c.brand, here.c.client_id)
+    n = func.row_number().over(
+        partition_by=[*client, rows.c.currency, rows.c.amount_minor],
+        order_by=[at, rows.c.external_id],
+    )
+    return select(*client, rows.c.currency, rows.c.amount_minor, at.label("at"), n.label("n"))
+
+
+# --- affiliates, flags, mates, tickets ------------------------------------------------------------
+
+
+def _touches() -> sa.Select[Any]:
+    """Attributions in the order in which the hub saw them, with the affiliate's partner record."""
+    a, m, p, here = schema.attribution, schema.milestone, schema.partner, mine()
+    seen = and_(
+        m.c.source == a.c.source, m.c.kind == "attribution", m.c.external_id == a.c.external_id,
+        m.c.attempt == 0, m.c.status == "attributed",
+    )  # fmt: skip
+    partner = and_(
+        p.c.brand == a.c.brand, p.c.client_id == "", p.c.source == a.c.source,
+        p.c.ref_value == a.c.affiliate_id, p.c.deleted == 0,
+    )  # fmt: skip
+    client = (here.c.brand, here.c.client_id)
+    ahead: Any = {"partition_by": list(client), "order_by": [m.c.first_at, a.c.external_id]}
+    rows = (
+        select(
+            *client, a.c.affiliate_id, a.c.sub_id, a.c.at, p.c.plan, p.c.status,
+            func.row_number().over(**ahead).label("place"),
+            func.first_value(a.c.affiliate_id).over(**ahead).label("first_id"),
+        )
+        .select_from(here.join(a, same(a, here)).join(m, seen).outerjoin(p, partner))
+        .where(a.c.deleted == 0)
+        .subquery("seen")
+    )  # fmt: skip
+    flags = {"first": rows.c.place == 1, "other": rows.c.affiliate_id != rows.c.first_id}
+    return (
+        select(rows.c.brand, rows.c.client_id, *aggregates("touch", View(dict(rows.c), flags)))
+        .group_by(rows.c.brand, rows.c.client_id)
+    )  # fmt: skip
+
+
+def _flags() -> sa.Select[Any]:
+    t, m = schema.risk_flag, schema.milestone
+    opened = select(m.c.first_at).where(
+        m.c.source == t.c.source, m.c.kind == "risk_flag", m.c.external_id == t.c.external_id,
+        m.c.attempt == 0, m.c.status == "open",
+    )  # fmt: skip
+    flags = {
+        "open": t.c.open == 1,
+        "behaviour": is_one_of(t.c.risk, _BEHAVIOUR),
+        "duplicate": t.c.risk == "duplicate_account",
+    }
+    view = View({"open_at": func.coalesce(opened.scalar_subquery(), t.c.at)}, flags)
+    return _grouped("flag", view, t)
+
+
+def _mates() -> sa.Select[Any]:
+    """Other clients of the brand with the same address, but for merged and deleted ones."""
+    c, o, link, here = schema.client, schema.client.alias("other"), schema.identity_link, mine()
+    self = and_(
+        link.c.brand == o.c.brand, link.c.kind == CLIENT_ID, link.c.value == o.c.external_id
+    )
+    return (
+        select(here.c.brand, here.c.client_id, *aggregates("mate", View({})))
+        .select_from(
+            here.join(c, and_(c.c.brand == here.c.brand, c.c.external_id == here.c.client_id))
+            .join(o, and_(o.c.email_norm == c.c.email_norm, o.c.brand == c.c.brand))
+            .join(link, self)
+        )
+        .where(
+            c.c.email_norm != "", o.c.external_id != c.c.external_id, o.c.deleted == 0,
+            link.c.client_id == o.c.external_id,
+        )
+        .group_by(here.c.brand, here.c.client_id)
+    )  # fmt: skip
+
+
+def _tickets() -> sa.Select[Any]:
+    t, here = schema.ticket, mine()
+    client = (here.c.brand, here.c.client_id)
+    order = [t.c.opened_at, t.c.external_id]
+    ahead: Any = {"partition_by": list(client), "order_by": order}
+    back: Any = {"partition_by": list(client), "order_by": [o.desc() for o in order]}
+    rows = (
+        select(
+            *client, t.c.opened_at, t.c.category, t.c.status, t.c.complaint,
+            func.row_number().over(**back).label("place"),
+            func.lag(t.c.opened_at, TICKETS - 1).over(**ahead).label("third_before"),
+            func.lag(t.c.opened_at, TICKETS).over(**ahead).label("fourth_before"),
+        )
+        .select_from(here.join(t, same(t, here)))
+        .where(t.c.deleted == 0, t.c.status != "deleted")
+        .subquery("numbered_tickets")
+    )  # fmt: skip
+    r = rows.c
+    flags = {
+        "unresolved": is_one_of(r.status, _UNRESOLVED),
+        "complaint": r.complaint == 1,
+        "fourth_last": r.place == TICKETS,
+        # The state was not on just before: its last end is not behind this ticket.
+        "begins_load": and_(
+            r.opened_at - r.third_before < TICKET_DAYS_MS,
+            or_(r.fourth_before.is_(None), r.opened_at - r.fourth_before >= TICKET_DAYS_MS),
+        ),
+    }
+    return (
+        select(r.brand, r.client_id, *aggregates("ticket", View(dict(rows.c), flags)))
+        .group_by(r.brand, r.client_id)
+    )  # fmt: skip
+
+
+SIDES: tuple[Side, ...] = (
+    side("side_account", ("account",), _accounts, schema.trading_account),
+    side("side_day", ("trading_day",), _days, schema.trading_day, "leaves_at"),
+    side("side_balance", ("balance",), _balances, schema.balance),
+    side("side_ledger", ("ledger",), _bookings, schema.ledger_entry, "leaves_at"),
+    side("side_pairs", ("uncredited", "unpaid"), _pairs, schema.trading_account),
+    side("side_touch", ("touch",), _touches, schema.attribution),
+    side("side_payout", ("payout",), _payouts, schema.payout),
+    side("side_flag", ("flag",), _flags, schema.risk_flag),
+    side("side_mate", ("mate",), _mates, None),
+    side("side_ticket", ("ticket",), _tickets, schema.ticket),
+)
+BY_VIEW = {view: one for one in SIDES for view in one.views}
+
+
+def leaves_at(fees_leave_at: Any, used: Container[Side]) -> Any:
+    """When the 90-day figures of a client with bonuses next change by time alone; else NULL."""
+    if BY_VIEW["ledger"] not in used or BY_VIEW["trading_day"] not in used:
+        return sa.null()  # nobody has bonuses, or no revenue is known to compare them with
+    day, ledger = BY_VIEW["trading_day"].table, BY_VIEW["ledger"].table
+    ends = [func.coalesce(at, NEVER) for at in (day.c.leaves_at, ledger.c.leaves_at, fees_leave_at)]
+    return case((ledger.c.bonuses_90d >= 2, Least(*ends)))

@@ -1,0 +1,190 @@
+"""What facts are computed with: the work list, views over rows, aggregates of the catalogue.
+
+A *view* gives the catalogue's names a meaning over the rows of one scan. A *side* is a small table,
+one row a client of the work list, for facts that come from other tables than the payments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Column, MetaData, Table, and_, case, func, or_, select
+from sqlalchemy.engine import Connection
+
+from mapping.fact import FactDef
+from mapping.facts import CATALOGUE
+from mapping.rules import FactType
+from state import schema
+from state.staging import fresh
+
+DIGITS = 16
+AFTER_ANY = 2 * 10**15
+"""Added to any instant, before 1970 too, it has so many digits: sorts as text."""
+PICKED = {"current", "last_ended", "counted_first", "counted_later", "first_requested"}
+_TEXTUAL = (FactType.TEXT, FactType.ENUM)
+
+temporary = MetaData()
+work = Table(
+    "work", temporary,
+    Column("brand", schema.Id, primary_key=True), Column("client_id", schema.Id, primary_key=True),
+    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
+)  # fmt: skip
+
+
+BACK = Table(
+    "taken_back", temporary,
+    Column("source", schema.Id, primary_key=True),
+    Column("payment_id", schema.Id, primary_key=True),
+    Column("amount", BigInteger), Column("base", BigInteger), Column("unknown", BigInteger),
+    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
+)  # fmt: skip
+"""What went back of a payment: refunds, and disputes that are not won."""
+
+
+def listed(*only: sa.ColumnElement[bool]) -> sa.CTE:
+    """The work list, to be joined with tables of clients.
+
+    Materialized, so that it has neither a brand nor an index by which SQLite, which knows no
+    sizes, could begin with all rows of the other table.
+    """
+    return select(work).where(*only).cte("listed").prefix_with("MATERIALIZED")
+
+
+def mine() -> sa.CTE:
+    """The work list's clients of the brand that is computed."""
+    return listed(work.c.brand == sa.bindparam("work_brand"))
+
+
+@dataclass(frozen=True)
+class View:
+    """What the catalogue's columns and yes/no columns are over the rows of a scan.
+
+    ``rows`` tells the view's rows from the scan's others.
+    """
+
+    values: Mapping[str, Any]
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    rows: Any = None
+
+    def holds(self, d: FactDef) -> Any:
+        """Whether a row counts for a fact."""
+        rows = [] if self.rows is None else [self.rows]
+        return and_(sa.true(), *rows, *[self.flags[w] for w in d.where if w in self.flags])
+
+
+def of(name: str) -> list[FactDef]:
+    """The facts that are aggregated over a view."""
+    return [d for d in CATALOGUE if d.view == name and not PICKED.intersection(d.where)]
+
+
+def aggregates(name: str, view: View) -> list[Any]:
+    """The facts of a view, each as a labelled aggregate."""
+    return [_aggregate(view, d).label(d.name) for d in of(name)]
+
+
+def _aggregate(view: View, d: FactDef) -> Any:
+    holds = view.holds(d)
+    if d.pick == "count":
+        return func.count().filter(holds)
+    if d.pick == "any":
+        return case((func.count().filter(holds) > 0, 1), else_=0)
+    name, _, order = d.column.partition("@")
+    value = view.values[name]
+    if d.pick == "distinct":
+        return func.count(case((holds, value)).distinct())
+    if d.pick == "sum":
+        unknown = func.count().filter(holds, value.is_(None))
+        total = func.coalesce(func.sum(value).filter(holds), 0)
+        return case((unknown > 0, None), else_=sa.cast(total, BigInteger))
+    if d.pick == "latest":
+        key = sa.cast(view.values[order] + AFTER_ANY, sa.Text) + value
+        return func.substr(func.max(key).filter(holds), DIGITS + 1)
+    return (func.min(value) if d.pick == "min" else func.max(value)).filter(holds)
+
+
+def same(left: Any, right: Any) -> Any:
+    """Whether two rows are of one client."""
+    return and_(left.c.brand == right.c.brand, left.c.client_id == right.c.client_id)
+
+
+def is_one_of(column: Any, words: Iterable[str]) -> Any:
+    """Not IN: for more than two words SQLite looks every value up in a tree."""
+    return or_(*[column == w for w in words])
+
+
+def reached(p: Any) -> Any:
+    """The milestone of the status a payment is in: when it first reached it."""
+    m = schema.milestone
+    return and_(
+        m.c.source == p.c.source, m.c.kind == "payment", m.c.external_id == p.c.external_id,
+        m.c.attempt == p.c.attempt, m.c.status == p.c.status,
+    )  # fmt: skip
+
+
+def taken_from(p: Any) -> Any:
+    """What went back of a payment."""
+    return and_(BACK.c.source == p.c.source, BACK.c.payment_id == p.c.external_id)
+
+
+@dataclass(frozen=True)
+class Side:
+    """A side table and the query that fills it: brand, client id, then the other columns."""
+
+    table: Table
+    query: Callable[[], sa.Select[Any]]
+    views: tuple[str, ...] = ()
+    rows: Table | None = None
+
+    def used(self, connection: Connection, brand: str) -> bool:
+        """Whether the brand has any row of what it is made of."""
+        if self.rows is None:
+            return True
+        return connection.scalar(_any_row(self.rows), {"work_brand": brand}) is not None
+
+    def fill(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """Fill it for the work list's clients of one brand."""
+        fresh(connection, self.table)
+        connection.execute(_filling(self), values)
+
+
+@cache
+def _filling(one: Side) -> sa.Insert:
+    return sa.insert(one.table).from_select([c.name for c in one.table.columns], one.query())
+
+
+@cache
+def _any_row(rows: Table) -> sa.Select[Any]:
+    brand = rows.c.brand == sa.bindparam("work_brand")
+    return select(sa.literal(1)).where(brand).limit(1)
+
+
+def side(
+    name: str,
+    views: tuple[str, ...],
+    query: Callable[[], sa.Select[Any]],
+    rows: Table | None,
+    *also: str,
+) -> Side:
+    """A side table with the facts of some views, in the catalogue's order, and further numbers.
+
+    Args:
+        rows: the current records it is made of.
+    """
+    facts = [
+        Column(d.name, schema.Id if d.fact.type in _TEXTUAL else BigInteger)
+        for v in views
+        for d in of(v)
+    ]
+    table = Table(
+        name, temporary,
+        Column("brand", schema.Id, primary_key=True),
+        Column("client_id", schema.Id, primary_key=True),
+        *facts,
+        *[Column(n, BigInteger) for n in also],
+        prefixes=["TEMPORARY"], sqlite_with_rowid=False,
+    )  # fmt: skip
+    return Side(table, query, views, rows)

@@ -1,0 +1,206 @@
+"""Facts on both engines: ties, what goes back, and that only the work list's clients are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from config import yaml_file
+from config.settings import DEFAULT_RULES
+from mapping.facts import ABANDONED_AFTER_MS
+from mapping.ruleset import load
+from state import fact_sides, fact_views, facts_sql, projection, schema
+from state.evaluate import Evaluator
+from state.fact_calendar import Figures
+from state.staging import fresh
+from state.store import Store
+
+T0 = 1_772_323_200_000
+NOW = T0 + 90 * 86_400_000
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    found = Store(database_url)
+    found.migrate()
+    yield found
+    found.close()
+
+
+def list_work(connection: Connection, *clients: str) -> None:
+    fresh(connection, fact_views.work)
+    values = [{"brand": "alpha", "client_id": c} for c in clients]
+    connection.execute(sa.insert(fact_views.work), values)
+
+
+def client(connection: Connection, client_id: str) -> None:
+    values = {"brand": "alpha", "external_id": client_id, "source": "registry", "version_at": T0}
+    connection.execute(sa.insert(schema.client).values(**values, disposition="open"))
+
+
+def pay(connection: Connection, client_id: str, number: str, at: int, **more: Any) -> None:
+    values: dict[str, Any] = {
+        "source": "psp", "direction": "deposit", "status": "succeeded", "amount_minor": 100,
+        "base_minor": 100, "fee_base_minor": 1, "opened_at": at, "version_at": at,
+    }  # fmt: skip
+    values |= {"status_at": at, "method": f"method of {number}", **more}
+    insert = sa.insert(schema.payment)
+    connection.execute(
+        insert.values(brand="alpha", client_id=client_id, external_id=number, **values)
+    )
+
+
+def move(connection: Connection, payment: str, movement: str, at: int, **more: Any) -> None:
+    values = {
+        "brand": "alpha", "client_id": "C1", "source": "psp", "external_id": f"{payment}{at}",
+        "movement": movement, "status": "succeeded", "payment_id": payment, "amount_minor": 100,
+        "base_minor": 100, "at": at, "version_at": at,
+    }  # fmt: skip
+    connection.execute(sa.insert(schema.movement).values(**values | more))
+
+
+def facts(connection: Connection, client_id: str = "C1") -> Mapping[str, Any]:
+    list_work(connection, client_id)
+    facts_sql.compute(connection, "alpha", NOW, Figures())
+    return projection.facts_of(connection, [("alpha", client_id)])["alpha", client_id]
+
+
+def test_a_client_without_anything_has_the_defaults(store: Store) -> None:
+    with store.transaction("test") as connection:
+        client(connection, "C1")
+        found = facts(connection)
+    assert found["deposits"] == found["withdrawals"] == found["chargebacks"] == 0
+    assert found["total_deposits"] == found["payment_fees"] == found["refunds_chargebacks"] == 0
+    assert (found["kyc_status"], found["last_attempt_outcome"]) == ("not_started", "none")
+    assert found["first_deposit_at"] is found["second_deposit_at"] is None
+    assert found["facts_due_at"] == fact_sides.NEVER
+
+
+@pytest.mark.parametrize("ids", [("a", "ab"), ("10", "9"), ("Z", "ä"), ("x\x01y", "z\x01")])
+def test_at_a_tie_the_id_decides_as_text(store: Store, ids: tuple[str, str]) -> None:
+    with store.transaction("test") as connection:
+        client(connection, "C1")
+        for number in reversed(ids):
+            pay(connection, "C1", number, T0)
+        found = facts(connection)
+    assert found["first_deposit_method"] == f"method of {ids[0]}"
+    assert found["last_attempt_method"] == f"method of {ids[1]}"
+    assert found["first_deposit_at"] == found["second_deposit_at"] == T0
+
+
+def test_two_providers_may_use_the_same_id(store: Store) -> None:
+    with store.transaction("test") as connection:
+        client(connection, "C1")
+        pay(connection, "C1", "1", T0, method="early")
+        pay(connection, "C1", "1", T0 + 5, source="another", method="late")
+        found = facts(connection)
+    assert (found["first_deposit_method"], found["last_attempt_method"]) == ("early", "late")
+    assert (found["second_deposit_at"], found["last_attempt_ended_at"]) == (T0 + 5, T0 + 5)
+
+
+def test_an_instant_before_1970_sorts_and_is_found_again(store: Store) -> None:
+    with store.transaction("test") as connection:
+        client(connection, "C1")
+        pay(connection, "C1", "1", -62_135_596_800_000)
+        pay(connection, "C1", "2", -5, status="failed")
+        found = facts(connection)
+    assert found["first_deposit_method"] == "method of 1"
+    assert (found["last_attempt_method"], found["last_attempt_ended_at"]) == ("method of 2", -5)
+
+
+def test_the_first_time_a_status_was_reached_counts(store: Store) -> None:
+    with store.transaction("test") as connection:
+        client(connection, "C1")
+        pay(connection, "C1", "1", T0 + 9)
+        pay(connection, "C1", "2", T0 + 5)
+        reached = {"source": "psp", "kind": "payment", "external_id": "1", "attempt": 0}
+        connection.execute(
+            sa.insert(schema.milestone).values(**reached, status="succeeded", first_at=T0 + 1)
+        )
+        found = facts(connection)
+    assert (found["first_deposit_at"], found["second_deposit_at"]) == (T0 + 1, T0 + 5)
+    assert found["last_attempt_method"] == "method of 2"
+
+
+def test_what_went_back_does_not_count(store: Store) -> None:
+    with store.transaction("test") as connection:
+        client(connection, "C1")
+        for n in range(1, 6):
+            pay(connection, "C1", str(n), T0 + n)
+        move(connection, "1", "refund", T0)
+        move(connection, "2", "refund", T0, amount_minor=40, base_minor=40)
+        move(connection, "3", "chargeback_opened", T0)
+        move(connection, "4", "chargeback_opened", T0)
+        move(connection, "4", "chargeback_won", T0 + 1)
+        move(connection, "4", "chargeback_opened", T0 + 2)
+        move(connection, "4", "chargeback_lost", T0 + 3)
+        move(connection, "5", "refund", T0, status="failed")
+        found = facts(connection)
+    assert (found["deposits"], found["total_deposits"]) == (2, 160)
+    assert (found["first_deposit_at"], found["second_deposit_at"]) == (T0 + 2, T0 + 5)
+    assert (found["refunds_chargebacks"], found["chargebacks"]) == (340, 2)
+    assert (found["chargebacks_open"], found["chargeback_open_at"]) == (1, T0)
+
+
+def test_the_newest_case_of_two_providers_is_the_one(store: Store) -> None:
+    def case(source: str, number: str, status: str, at: int, deleted: int = 0) -> None:
+        key = {"brand": "alpha", "client_id": "C1", "source": source, "external_id": number}
+        values = {**key, "status": status, "version_at": at, "status_at": at, "deleted": deleted}
+        connection.execute(sa.insert(schema.kyc_case).values(**values))
+
+    with store.transaction("test") as connection:
+        client(connection, "C1")
+        case("one", "1", "started", T0)
+        case("two", "2", "approved", T0)
+        case("one", "3", "rejected_retry", T0 + 1, deleted=1)
+        found = facts(connection)
+    assert (found["kyc_status"], found["kyc_approved_at"]) == ("approved", T0)
+    assert found["kyc_rejection_reason"] == "none"
+
+
+def test_an_attempt_without_an_outcome_fails_when_the_horizon_passes_it(store: Store) -> None:
+    with store.transaction("test") as connection:
+        client(connection, "C1")
+        pay(connection, "C1", "1", T0, status="processing")
+        pay(connection, "C1", "2", NOW, status="processing")
+        found = facts(connection)
+    assert (found["last_attempt_outcome"], found["last_attempt_abandoned"]) == ("failed", 1)
+    assert (found["failed_attempts"], found["deposit_attempts"]) == (1, 2)
+    assert found["facts_due_at"] == NOW + ABANDONED_AFTER_MS
+
+
+def test_sqlite_reads_only_the_clients_on_the_list(tmp_path: Any) -> None:
+    """It knows no sizes: asked carelessly it begins with all rows of a brand, for one client."""
+    store = Store(f"sqlite:///{tmp_path / 'plan.db'}")
+    store.migrate()
+    rules = load(yaml_file.read(DEFAULT_RULES).data, ["registry", "kyc", "psp"], 2)
+    asked: list[tuple[str, Any]] = []
+    with store.transaction("test") as connection:
+        for table in {one.rows for one in fact_sides.SIDES if one.rows is not None}:
+            row = {"brand": "alpha", "client_id": "", "source": "s", "external_id": "1"}
+            connection.execute(sa.insert(table).values(**row))
+        list_work(connection, "C1")
+        sa.event.listen(
+            connection, "before_cursor_execute",
+            lambda _c, _cursor, sql, values, *_more: asked.append((sql, values)),
+        )  # fmt: skip
+        facts_sql.compute(connection, "alpha", NOW, Figures())
+        list(Evaluator(rules).rows(connection, "alpha", NOW, {}))
+        projection.members(connection, "hubspot")
+        steps = [
+            step[-1]
+            for sql, values in asked
+            if sql.startswith(("INSERT", "SELECT", "WITH")) and not sql.startswith("SELECT ? AS")
+            for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
+        ]
+    stored = {t.name for t in schema.metadata.sorted_tables} | {"last", "first", "asked", "later"}
+    of_stored = [s for s in steps if s.split()[0] in {"SCAN", "SEARCH"} and s.split()[1] in stored]
+    read = {"payment", "movement", "fact", "contact_member", "trading_day", "ledger_entry",
+            "ticket", "attribution", "payout", "risk_flag", "balance"}  # fmt: skip
+    assert read <= {s.split()[1] for s in of_stored}
+    assert [s for s in of_stored if "client_id=?" not in s and "external_id=?" not in s] == []
+    store.close()
