@@ -59,7 +59,7 @@ def test_each_command_ends_well(steps: dict[str, tuple[int, str]]) -> None:
 def test_each_says_what_the_next_one_needs(steps: dict[str, tuple[int, str]]) -> None:
     said = {name: text for name, (_, text) in steps.items()}
     assert "brokersync doctor" in said["brokersync init --simulate world.json"]
-    assert "0 problems, 1 warnings" in said["brokersync doctor"]
+    assert "0 problems, 1 warning." in said["brokersync doctor"]
     assert "crm install" in said["brokersync doctor"]
     assert "brokersync crm install" in said["brokersync crm plan"]
     assert "created property contacts.broker_client_id" in said["brokersync crm install"]
