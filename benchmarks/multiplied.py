@@ -116,6 +116,11 @@ _OWN: Mapping[tuple[str, str], Rename] = {
 }
 
 
+def copied(client_id: str, n: int) -> str:
+    """The id of a client's n-th copy; of the client itself for the first of all."""
+    return f"{n:03d}.{client_id}" if n else client_id
+
+
 def build(url: str, clients: int, copies: int) -> None:
     """Fill an empty database: ``clients`` through a first sync, then ``copies`` of each in all."""
     clock, broker = Clock(), Broker(clients)
@@ -161,7 +166,7 @@ def _multiply(connection: sa.Connection, table: Table, copies: int) -> None:
     for brand in BRANDS if "brand" in table.c and in_order else [None]:
         statement = _copying(table, few, brand)
         for n in range(1, copies):
-            connection.execute(statement, {"before": f"{n:03d}.", "behind": f".{n:03d}"})
+            connection.execute(statement, {"before": copied("", n), "behind": f".{n:03d}"})
         if in_order:
             connection.execute(_restoring(table, few, brand))
     for index in sorted(table.indexes, key=lambda i: str(i.name)):

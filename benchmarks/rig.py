@@ -170,9 +170,7 @@ def hub(
         brands={n: _policy(n) for n in BRANDS},
         sources=found,
         destinations={"hubspot": HubSpotDestination(settings, context)},
-        rules={
-            n: load(data, families, exponent(b[1])) for n, b in BRANDS.items()
-        },
+        rules={n: load(data, families, exponent(b[1])) for n, b in BRANDS.items()},
         rates={n: Rates(b[1], {}, _fixed(b[1])) for n, b in BRANDS.items()},
     )
 
