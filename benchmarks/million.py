@@ -99,7 +99,7 @@ class Million:
                     statistics.refresh(connection)
                     size = projection.fill_work(connection, STEP, 0, dict.fromkeys(BRANDS, 0))
                     _compute(hub, connection, now)
-                clients += size
+                    clients += projection.total(connection, fact_views.work)
         differ = _differing(hub)
         if differ:
             raise RuntimeError(f"facts of copies differ from their originals': {differ}")
@@ -166,8 +166,7 @@ class Million:
         """New payments, numbered from ``first`` of each client's range on, decoded as they come."""
         connector = rig.paymentiq(BRAND, self.clock)
         rows = (
-            row
-            | {"id": row["id"] + first, "merchantUserId": copied(row["merchantUserId"], n % COPIES)}
+            row | {"id": row["id"] + first, "merchantUserId": copied(client_id(i), n % COPIES)}
             for i in self.broker.indexes(BRAND)
             for n, row in enumerate(self.broker.payments(i), i)
         )

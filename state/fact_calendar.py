@@ -10,15 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.engine import Connection
 
 from mapping.market import FIRST_TRADE_HOURS, WINDOW_HOURS, Market, crossed
 from state import schema
-from state.fact_views import BACK, listed, reached, same, taken_from, work
+from state.fact_views import PAID, listed, same, work
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,12 @@ def _windows(connection: Connection, brand: str, market: Market) -> None:
 
 
 def _crossings(connection: Connection, brand: str, threshold: int) -> None:
-    ids = list(connection.scalars(_high(), {"b": brand, "threshold": threshold}))
-    rows: list[dict[str, Any]] = []
-    for n in range(0, len(ids), 500):
-        steps = connection.execute(_steps(brand, ids[n : n + 500]))
-        for client_id, own in groupby(steps, key=lambda row: row[0]):
-            at = crossed(((row[1], row[2]) for row in own), threshold)
-            rows.append({"b": brand, "c": client_id, "high_value_at": at})
+    steps = connection.execute(_steps(), {"b": brand, "threshold": threshold}).all()
+    rows = [
+        {"b": brand, "c": client_id,
+         "high_value_at": crossed(((at, by) for _, at, by in own), threshold)}
+        for client_id, own in groupby(steps, key=itemgetter(0))
+    ]  # fmt: skip
     _update(connection, rows, "high_value_at")
 
 
@@ -77,39 +77,31 @@ def _waiting() -> sa.Select[Any]:
     return _of_brand(f.c.client_id, f.c.first_deposit_at).where(funded, f.c.trading_days == 0)
 
 
-@cache
-def _high() -> sa.Select[Any]:
-    """Clients whose net deposits are high."""
-    f = schema.fact
-    net = f.c.total_deposits - f.c.total_withdrawals
-    return _of_brand(f.c.client_id).where(net >= bindparam("threshold", type_=sa.BigInteger))
-
-
 def _of_brand(*columns: Any) -> sa.Select[Any]:
     f, here = schema.fact, listed(work.c.brand == bindparam("b"))
     return select(*columns).select_from(here.join(f, same(f, here)))
 
 
-def _steps(brand: str, ids: list[str]) -> sa.Select[Any]:
-    """(client, when, by how much) its net deposits changed: counted deposits, paid withdrawals."""
-    p, m, back = schema.payment, schema.milestone, BACK
-    at = func.coalesce(m.c.first_at, p.c.status_at)
+@cache
+def _steps() -> sa.Select[Any]:
+    """(client, when, by how much) its net deposits changed: counted deposits, paid withdrawals.
+
+    Of clients whose net deposits are high.
+    """
+    f, p = schema.fact, PAID
     deposit = and_(
-        p.c.direction == "deposit", p.c.status == "succeeded",
-        func.coalesce(back.c.amount, 0) < p.c.amount_minor,
-    )  # fmt: skip
+        p.c.direction == "deposit", p.c.status == "succeeded", p.c.back_amount < p.c.amount_minor
+    )
     paid = and_(p.c.direction == "withdrawal", p.c.status == "paid")
-    by = sa.case((deposit, p.c.base_minor - func.coalesce(back.c.base, 0)), else_=-p.c.base_minor)
+    by = sa.case((deposit, p.c.base_minor - p.c.back_base), else_=-p.c.base_minor)
+    high = f.c.total_deposits - f.c.total_withdrawals >= bindparam("threshold", type_=sa.BigInteger)
+    here = listed(work.c.brand == bindparam("b"))
     return (
-        select(p.c.client_id, at, by)
-        .select_from(
-            p.outerjoin(m, reached(p)).outerjoin(back, taken_from(p))
-        )
-        .where(
-            p.c.brand == brand, p.c.client_id.in_(ids), p.c.deleted == 0, or_(deposit, paid)
-        )
-        .order_by(p.c.client_id, at, p.c.direction, p.c.external_id)
-    )  # fmt: skip
+        select(p.c.client_id, p.c.at, by)
+        .select_from(here.join(f, same(f, here)).join(p, same(p, here)))
+        .where(high, or_(deposit, paid))
+        .order_by(p.c.client_id, p.c.at, p.c.direction, p.c.external_id)
+    )
 
 
 def _update(connection: Connection, rows: Iterable[dict[str, Any]], *names: str) -> None:

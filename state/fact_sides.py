@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, and_, bindparam, case, func, or_, select
 
 from mapping.facts_more import TICKET_DAYS_MS, TICKETS, WINDOW_MS
 from state import schema
-from state.fact_views import Side, View, aggregates, is_one_of, mine, reached, same, side
+from state.fact_views import PAID, Side, View, aggregates, is_one_of, mine, same, side
 from state.linking import CLIENT_ID
 from state.rules_elements import Least
 
@@ -102,8 +102,7 @@ def _pairs() -> sa.Select[Any]:
 
 def _paid(here: sa.CTE) -> sa.Select[Any]:
     """Succeeded deposits in currencies in which the client has an account, but for wires."""
-    p, m, a = schema.payment, schema.milestone, schema.trading_account
-    at = func.coalesce(m.c.first_at, p.c.status_at)
+    p, a = PAID, schema.trading_account
     # From the accounts on: most clients have none.
     kept = (
         select(here.c.brand, here.c.client_id, a.c.currency)
@@ -114,16 +113,10 @@ def _paid(here: sa.CTE) -> sa.Select[Any]:
         .prefix_with("MATERIALIZED")
     )
     return (
-        _either(kept, p, at, 0)
-        .select_from(
-            kept.join(p, and_(same(p, kept), p.c.currency == kept.c.currency))
-            .outerjoin(m, reached(p))
-        )
-        .where(
-            p.c.deleted == 0, p.c.direction == "deposit", p.c.status == "succeeded",
-            p.c.psp != "ledger",
-        )
-    )  # fmt: skip
+        _either(kept, p, p.c.at, 0)
+        .select_from(kept.join(p, and_(same(p, kept), p.c.currency == kept.c.currency)))
+        .where(p.c.direction == "deposit", p.c.status == "succeeded", p.c.psp != "ledger")
+    )
 
 
 def _booked(here: sa.CTE) -> sa.Select[Any]:
