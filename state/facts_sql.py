@@ -14,7 +14,7 @@ which more is wanted - the last that ended, the first counted - and these are lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -27,7 +27,7 @@ from mapping.fact import FactDef
 from mapping.facts import ABANDONED_AFTER_MS, CATALOGUE
 from mapping.facts_more import WINDOW_MS
 from state import fact_calendar, fact_sides, schema
-from state.fact_calendar import Figures
+from state.fact_calendar import CALENDAR, Figures
 from state.fact_sides import BY_VIEW, NEVER, SIDES
 from state.fact_views import (
     AFTER_ANY,
@@ -40,6 +40,7 @@ from state.fact_views import (
     filling_paid,
     is_one_of,
     listed,
+    of,
     same,
     temporary,
     work,
@@ -52,6 +53,15 @@ _SETTLED = ("paid", "rejected", "cancelled", "failed")
 _THEN = "\x01"  # parts the id from the source in a key; sorts before what ids are made of
 
 
+_PAYMENTS = ("deposit", "withdrawal", "fee")  # views over payments
+_paid_facts = Table(
+    "paid_facts", temporary,
+    Column("brand", schema.Id, primary_key=True), Column("client_id", schema.Id, primary_key=True),
+    *[Column(d.name, BigInteger) for v in _PAYMENTS for d in of(v)],
+    Column("abandons_at", BigInteger), Column("fees_leave_at", BigInteger),
+    *[Column(n, schema.Id) for n in ("last_end", "first_success", "first_request")],
+    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
+)  # fmt: skip
 _MOVED = ("taken", "dispute")  # views over movements
 _moved_facts = Table(
     "moved_facts", temporary,
@@ -69,12 +79,19 @@ def compute(connection: Connection, brand: str, psp_horizon: int, figures: Figur
         figures: what of the brand's policy facts depend on.
     """
     values = {"psp_horizon": psp_horizon, "work_brand": brand}
-    _fill_payments(connection, brand)
+    _fill_payments(connection, values)
     used = tuple(one for one in SIDES if one.used(connection, brand))
     for one in used:
         one.fill(connection, values)
+    fact_calendar.fill(connection, brand, figures, _paid_facts, _days(connection, used))
     connection.execute(_statement(connection.dialect.name, used), values)
-    fact_calendar.fill(connection, brand, figures)
+
+
+def _days(connection: Connection, used: Container[Side]) -> Table:
+    days = BY_VIEW["trading_day"]
+    if days not in used:
+        fresh(connection, days.table)
+    return days.table
 
 
 @lru_cache(maxsize=16)
@@ -88,7 +105,8 @@ def _statement(dialect: str, used: tuple[Side, ...]) -> Any:
 
 
 def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
-    paid = _paid()
+    # Materialized, so that no engine begins with all clients there are.
+    paid = select(_paid_facts).cte("paid").prefix_with("MATERIALIZED")
     c, k = schema.client, schema.kyc_case
     last, first, asked = (PAID.alias(n) for n in ("last", "first", "asked"))
     joined = (
@@ -98,6 +116,7 @@ def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
         .outerjoin(first, _keyed(paid, paid.c.first_success, first))
         .outerjoin(asked, _keyed(paid, paid.c.first_request, asked))
         .outerjoin(_moved_facts, same(paid, _moved_facts))
+        .outerjoin(CALENDAR, same(paid, CALENDAR))
     )
     for one in used:
         joined = joined.outerjoin(one.table, same(paid, one.table))
@@ -130,7 +149,7 @@ def _fact(
     view = next((picked[w] for w in d.where if w in picked), None)
     aggregated = _aggregated(d, paid, used)
     if d.view == "calendar":
-        column = sa.null()  # worked out afterwards: see state.fact_calendar
+        column = CALENDAR.c[d.name]
     elif d.view == "meaningful":
         column = _last_meaningful(picked, paid, used)
     elif d.view == "client":
@@ -209,7 +228,7 @@ def _kyc(k: Table) -> View:
 # --- payments ----------------------------------------------------------------------------------
 
 
-def _paid() -> sa.Subquery:
+def _paid() -> sa.Select[Any]:
     """One row for each client on the list: what is aggregated over payments, and three keys."""
     p, at = PAID, PAID.c.at
     there = p.c.client_id.is_not(None)
@@ -237,7 +256,6 @@ def _paid() -> sa.Subquery:
         .select_from(work.outerjoin(p, same(p, work)))
         .where(work.c.brand == bindparam("work_brand"))
         .group_by(work.c.brand, work.c.client_id)
-        .subquery("paid")
     )  # fmt: skip
 
 
@@ -246,7 +264,7 @@ def _key(p: Any, at: Any) -> Any:
     return sa.cast(at + AFTER_ANY, sa.Text) + p.c.external_id + _THEN + p.c.source
 
 
-def _keyed(paid: sa.Subquery, key: Any, p: Any) -> Any:
+def _keyed(paid: sa.FromClause, key: Any, p: Any) -> Any:
     """The payment of a key. What is left of its last _THEN is an id, whatever that is made of."""
     named = func.substr(key, DIGITS + 1)
     id_and_then = func.rtrim(named, func.replace(named, _THEN, ""))
@@ -284,7 +302,7 @@ def _counted(p: Any) -> Any:
     return and_(p.c.status == "succeeded", p.c.back_amount < p.c.amount_minor)
 
 
-def _second_success(paid: sa.Subquery, first: Any) -> Any:
+def _second_success(paid: sa.FromClause, first: Any) -> Any:
     """When the earliest of a client's counted deposits but the first succeeded."""
     p = PAID.alias("later")
     another = or_(p.c.external_id != first.c.external_id, p.c.source != first.c.source)
@@ -304,14 +322,14 @@ def _withdrawal(p: Any) -> View:
 # --- movements ---------------------------------------------------------------------------------
 
 
-def _fill_payments(connection: Connection, brand: str) -> None:
-    """What went back, a payment and a client; then the payments.
+def _fill_payments(connection: Connection, values: Mapping[str, Any]) -> None:
+    """What went back, a payment and a client; then the payments; then what they are together.
 
     In tables, because an engine that does not know how few these are joins them row by row.
     """
     for table, insert in _payment_inserts():
         fresh(connection, table)
-        connection.execute(insert, {"work_brand": brand})
+        connection.execute(insert, values)
 
 
 @lru_cache(maxsize=1)
@@ -334,6 +352,7 @@ def _payment_inserts() -> tuple[tuple[Table, sa.Insert], ...]:
         (BACK, _into(BACK, select(*back).where(taken).group_by(*payment))),
         (_moved_facts, _into(_moved_facts, select(*client, *moved).group_by(*client))),
         (PAID, filling_paid()),
+        (_paid_facts, _into(_paid_facts, _paid())),
     )
 
 
