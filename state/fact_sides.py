@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, and_, bindparam, case, func, or_, select
 from mapping.facts_more import TICKET_DAYS_MS, TICKETS, WINDOW_MS
 from state import schema
 from state.fact_views import PAID, Side, View, aggregates, is_one_of, mine, same, side
-from state.linking import CLIENT_ID
+from state.linking import BLANK, CLIENT_ID
 from state.rules_elements import Least
 
 NEVER = 2**53
@@ -145,9 +145,11 @@ def _touches() -> sa.Select[Any]:
         m.c.source == a.c.source, m.c.kind == "attribution", m.c.external_id == a.c.external_id,
         m.c.attempt == 0, m.c.status == "attributed",
     )  # fmt: skip
+    # By the index over records without a client, which has this very condition: by the key, all
+    # partners of a platform would be read for each attribution.
     partner = and_(
-        p.c.brand == a.c.brand, p.c.client_id == "", p.c.source == a.c.source,
-        p.c.ref_value == a.c.affiliate_id, p.c.deleted == 0,
+        p.c.brand == a.c.brand, p.c.client_id == BLANK, p.c.ref_kind == "partner",
+        p.c.ref_value == a.c.affiliate_id, p.c.source == a.c.source, p.c.deleted == 0,
     )  # fmt: skip
     client = (here.c.brand, here.c.client_id)
     ahead: Any = {"partition_by": list(client), "order_by": [m.c.first_at, a.c.external_id]}
