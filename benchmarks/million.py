@@ -100,12 +100,16 @@ class Million:
                     size = projection.fill_work(connection, STEP, 0, dict.fromkeys(BRANDS, 0))
                     _compute(hub, connection, now)
                     clients += projection.total(connection, fact_views.work)
-        differ = _differing(hub)
-        if differ:
-            raise RuntimeError(f"facts of copies differ from their originals': {differ}")
-        note = f"{clients:,} clients in steps of {STEP:,}; copies have their originals' facts"
+        note = f"{clients:,} clients in steps of {STEP:,}"
         yield self.measured("rebuild: time", spent.wall_s, "s", note)
         yield self.measured("rebuild: cpu", spent.cpu_s, "s")
+
+    def check(self) -> Iterator[Measured]:
+        """Nothing measured: are the copies what intake would have made of such clients?"""
+        differ = _differing(self.hub())
+        if differ:
+            raise RuntimeError(f"facts of copies differ from their originals': {differ}")
+        yield from ()
 
     # -- rules ------------------------------------------------------------------------------------
 
@@ -203,7 +207,7 @@ class Million:
         yield self.measured("sync: cpu", spent.cpu_s, "s")
 
 
-STEPS = ("facts", "rules", "tick", "rebuild", "intake", "sync")
+STEPS = ("facts", "rules", "tick", "rebuild", "check", "intake", "sync")
 
 
 def run(step: str, engine: str, url: str, clients: int) -> Iterator[Measured]:
