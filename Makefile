@@ -23,10 +23,10 @@ demo: setup ## two months of a simulated brokerage flow into a simulated HubSpot
 	@$(BIN)/brokersync demo
 
 test: setup ## all tests but the slow ones, on SQLite and PostgreSQL
-	@$(BIN)/python -m pytest -n auto -m "not slow" -q -rs
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" -q -rs
 
 test-all: setup ## all tests
-	@$(BIN)/python -m pytest -n auto -q -rs
+	@$(BIN)/python -m pytest -n auto --dist worksteal -q -rs
 
 check: setup ## lint, format, types, import layers, docs against code
 	@$(BIN)/ruff check --quiet .
