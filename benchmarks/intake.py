@@ -31,7 +31,7 @@ def run(folder: Path, contacts: int, server: str) -> Iterator[Measured]:
     """Both engines; a PostgreSQL that does not answer is named."""
     yield from _measured("SQLite", f"sqlite:///{folder / 'intake.db'}", contacts)
     try:
-        with _own_database(server) as url:
+        with own_database(server) as url:
             yield from _measured("PostgreSQL", url, contacts)
     except sa.exc.OperationalError as error:
         cause = str(error.orig).splitlines()[0]
@@ -40,7 +40,8 @@ def run(folder: Path, contacts: int, server: str) -> Iterator[Measured]:
 
 
 @contextmanager
-def _own_database(server: str) -> Iterator[str]:
+def own_database(server: str) -> Iterator[str]:
+    """A new database of a server, gone at the end."""
     name = f"brokersync_bench_{os.getpid()}"
     admin = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with admin.connect() as connection:

@@ -13,6 +13,7 @@ import yaml
 FOLDER = Path(__file__).parent
 BUDGET = FOLDER / "budget.yaml"
 RESULTS = FOLDER / "results.json"
+APART = "million"
 
 
 @dataclass(slots=True)
@@ -70,10 +71,23 @@ def holds_true(value: float, hold: str) -> bool:
     return {"<=": value <= bound, ">=": value >= bound, "==": value == bound}[sign]
 
 
-def write(rows: Sequence[Row]) -> None:
-    """Store the rows as JSON."""
-    text = json.dumps([asdict(r) for r in rows], ensure_ascii=False, indent=1)
-    RESULTS.write_text(text + "\n", "utf-8")
+def write(rows: Sequence[Row], *, whole: bool) -> None:
+    """Store the rows as JSON, in the budget's order.
+
+    Args:
+        whole: these are all rows of the usual run. Else rows measured before stay.
+    """
+    kept = _stored() if RESULTS.exists() else {}
+    if whole:  # the figures of a million clients are measured apart
+        kept = {n: r for n, r in kept.items() if n.startswith(APART)}
+    found = kept | {r.name: asdict(r) for r in rows}
+    order = {name: place for place, name in enumerate(budget())}
+    ordered = sorted(found.values(), key=lambda r: order.get(r["name"], len(order)))
+    RESULTS.write_text(json.dumps(ordered, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+def _stored() -> dict[str, dict[str, Any]]:
+    return {r["name"]: r for r in json.loads(RESULTS.read_text("utf-8"))}
 
 
 def _shown(value: float | None) -> str:

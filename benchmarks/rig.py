@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -34,6 +34,7 @@ Batches = Callable[[], Iterable[list[Record]]]
 _RATES = {"EUR": "1.08", "USD": "0.92", "GBP": "1.17", "JPY": "0.0061", "KWD": "3.0"}
 _FASTEST = 1000  # calls per 10 s, the most the settings allow
 NOBODY = "http://127.0.0.1:1"
+FAMILIES = ("registry", "kyc", "psp")
 
 
 class Clock:
@@ -59,19 +60,22 @@ class Seeded(ListSource[ConnectorSettings]):
 
     Args:
         batches: the records of each page; asked anew at every pull.
+        also: further families of the same data.
     """
 
     settings_type = ConnectorSettings
 
-    def __init__(self, context: Context, family: str, batches: Batches) -> None:
+    def __init__(
+        self, context: Context, family: str, batches: Batches, also: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(ConnectorSettings(), context)
-        self.manifest = Manifest(family, family, family, (), "", multi_brand=True)  # type: ignore[misc]
+        self.manifest = Manifest(family, family, family, (), "", True, also)  # type: ignore[misc]
         self.batches = batches
 
     @property
     def families(self) -> tuple[str, ...]:
         """See :class:`connectors.base.Source`."""
-        return (self.manifest.family,)
+        return (self.manifest.family, *self.manifest.also)
 
     def check(self) -> None:
         """See :class:`connectors.base.Source`."""
@@ -147,7 +151,10 @@ def _payments(broker: Broker, brand: str, first: int, clock: Clock) -> Batches:
     return batches
 
 
-def hub(database: str, clock: Clock, found: list[Any], url: str = NOBODY, **crm: Any) -> Hub:
+def hub(
+    database: str, clock: Clock, found: list[Any], url: str = NOBODY,
+    families: Sequence[str] = FAMILIES, **crm: Any,
+) -> Hub:  # fmt: skip
     """A hub with the shipped rule set, installed on the seed's day; its database is migrated."""
     store = Store(database)
     store.migrate()
@@ -163,9 +170,7 @@ def hub(database: str, clock: Clock, found: list[Any], url: str = NOBODY, **crm:
         brands={n: _policy(n) for n in BRANDS},
         sources=found,
         destinations={"hubspot": HubSpotDestination(settings, context)},
-        rules={
-            n: load(data, ["registry", "kyc", "psp"], exponent(b[1])) for n, b in BRANDS.items()
-        },
+        rules={n: load(data, families, exponent(b[1])) for n, b in BRANDS.items()},
         rates={n: Rates(b[1], {}, _fixed(b[1])) for n, b in BRANDS.items()},
     )
 

@@ -72,13 +72,13 @@ class Broker:
 
     def profile(self, i: int, version: int = 0) -> Record:
         """A client's row of the registry; another ``version`` has another telephone number."""
-        rng = _rng(i, 1)
-        registered = _registered(i)
+        rng = random(i, 1)
+        began = registered(i)
         first, last = rng.choice(_FIRST), rng.choice(_LAST)
         country = rng.choice(_COUNTRIES)
         payload = Profile(
             client_id=client_id(i),
-            registered_at=registered,
+            registered_at=began,
             entity="CySEC",
             email=f"client{self._address(i)}@example.com",
             email_verified=rng.random() < 0.7,
@@ -94,15 +94,15 @@ class Broker:
             campaign=f"campaign-{rng.randrange(300)}",
             consents="email:yes;phone:yes",
         )
-        at = registered + HOUR_MS if not version else NOW_MS + version * HOUR_MS
+        at = began + HOUR_MS if not version else NOW_MS + version * HOUR_MS
         return Record("registry", self.brand(i), payload.client_id, at, Ref(client_id(i)), payload)
 
     def kyc(self, i: int) -> Record | None:
         """A client's verification case; about half of the clients have one."""
-        rng = _rng(i, 2)
+        rng = random(i, 2)
         if rng.random() < 0.48:
             return None
-        began = _registered(i) + rng.randrange(1, 48) * HOUR_MS
+        began = registered(i) + rng.randrange(1, 48) * HOUR_MS
         status = rng.choice(_KYC)
         rejected = status in (KycStatus.REJECTED_RETRY, KycStatus.REJECTED_FINAL)
         payload = KycCase(
@@ -125,17 +125,18 @@ class Broker:
 
     def payments(self, i: int) -> Iterator[dict[str, Any]]:
         """A client's rows in PaymentIQ's transaction list."""
-        rng = _rng(i, 3)
+        rng = random(i, 3)
         if rng.random() < 0.45:
             return
         _, base, merchant = BRANDS[self.brand(i)]
-        began = _registered(i)
+        began = registered(i)
         for n in range(1 + int(rng.expovariate(1 / 9.4))):
             at = began + int((NOW_MS - began) * rng.random())
             yield _payment(rng, i, n, at, base, merchant)
 
 
-def _registered(i: int) -> int:
+def registered(i: int) -> int:
+    """When client ``i`` registered."""
     return NOW_MS - DAY_MS - (i * 7_919 % 400_000) * DAY_MS // 1000
 
 
@@ -144,7 +145,8 @@ def client_id(i: int) -> str:
     return f"C{i:07d}"
 
 
-def _rng(i: int, part: int) -> Random:
+def random(i: int, part: int) -> Random:
+    """Chance for one part of a client's data: the same in every run."""
     return Random((SEED + i) * 4 + part)
 
 

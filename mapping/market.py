@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 HOUR_MS = 3_600_000
@@ -39,6 +40,13 @@ class Market:
 
 def _week(at_ms: int) -> tuple[int, int]:
     """Opening and closing of the trading week that ends next, by New York's clock."""
+    return _week_of_hour(at_ms // HOUR_MS)
+
+
+@lru_cache(maxsize=4096)
+def _week_of_hour(hour: int) -> tuple[int, int]:
+    """All its instants lie in one week: it begins and ends at a full hour."""
+    at_ms = hour * HOUR_MS
     day = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(_NEW_YORK).date()
     friday = day + timedelta(days=(_FRIDAY - day.weekday()) % 7)
     closes = _instant(friday, _CLOSES)

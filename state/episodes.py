@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, func, select
 from sqlalchemy.engine import Connection
 
 from state import schema
-from state.fact_views import work
+from state.fact_views import listed, same
 from state.projection import Key, insert
 
 _e = schema.episode
@@ -57,9 +57,8 @@ _COLUMNS = [_e.c[n] for n in Episode.__dataclass_fields__]
 
 def open_of_work(connection: Connection) -> dict[tuple[str, str, str], Episode]:
     """Open episodes of the clients on the work list, by (brand, client, state)."""
-    query = select(*_COLUMNS).select_from(
-        work.join(_e, and_(_e.c.brand == work.c.brand, _e.c.client_id == work.c.client_id))
-    )
+    here = listed()
+    query = select(*_COLUMNS).select_from(here.join(_e, same(_e, here)))
     found = [Episode(*row) for row in connection.execute(query.where(_e.c.closed_at.is_(None)))]
     return {(e.brand, e.client_id, e.state): e for e in found}
 
@@ -75,14 +74,12 @@ class Latest:
 
 def latest_of_work(connection: Connection) -> dict[tuple[str, str, str], Latest]:
     """The latest closed episodes of the clients on the work list, by (brand, client, state)."""
-    last = func.max(_e.c.n)
+    last, here = func.max(_e.c.n), listed()
     query = (
-        select(_e.c.brand, _e.c.client_id, _e.c.state, last.label("n"))
-        .select_from(
-            work.join(_e, and_(_e.c.brand == work.c.brand, _e.c.client_id == work.c.client_id))
-        )
+        select(here.c.brand, here.c.client_id, _e.c.state, last.label("n"))
+        .select_from(here.join(_e, same(_e, here)))
         .where(_e.c.closed_at.is_not(None))
-        .group_by(_e.c.brand, _e.c.client_id, _e.c.state)
+        .group_by(here.c.brand, here.c.client_id, _e.c.state)
         .subquery()
     )
     rows = select(

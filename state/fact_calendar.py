@@ -6,19 +6,21 @@ those whose net deposits are high.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import BigInteger, Column, Table, and_, bindparam, func, or_, select
 from sqlalchemy.engine import Connection
 
 from mapping.market import FIRST_TRADE_HOURS, WINDOW_HOURS, Market, crossed
-from state import schema
-from state.fact_views import BACK, listed, reached, same, taken_from, work
+from state import schema, staging
+from state.fact_views import PAID, same, temporary
+
+_NAMES = ("first_trade_due_at", "trade_window_ends_at", "high_value_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,87 +35,63 @@ class Figures:
     trading: bool = True
 
 
-def fill(connection: Connection, brand: str, figures: Figures) -> None:
-    """Work them out for the work list's clients of a brand, whose other facts are there."""
+CALENDAR = Table(
+    "side_calendar", temporary,
+    Column("brand", schema.Id, primary_key=True), Column("client_id", schema.Id, primary_key=True),
+    *[Column(n, BigInteger) for n in _NAMES],
+    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
+)  # fmt: skip
+"""The facts, of clients that have one."""
+
+
+def fill(connection: Connection, brand: str, figures: Figures, paid: Table, days: Table) -> None:
+    """Work them out for the work list's clients of a brand.
+
+    Args:
+        paid: what is known of the clients' payments together.
+        days: what is known of their trading; empty without records of any.
+    """
+    found: dict[str, list[int | None]] = {}
     if figures.trading:
-        _windows(connection, brand, figures.market)
-    _crossings(connection, brand, figures.high_value)
+        for client_id, funded_at in connection.execute(_waiting(paid, days)):
+            after = figures.market.after
+            ends = after(funded_at, FIRST_TRADE_HOURS), after(funded_at, WINDOW_HOURS)
+            found[client_id] = [*ends, None]
+    steps = connection.execute(_steps(paid), {"threshold": figures.high_value}).all()
+    for client_id, own in groupby(steps, key=itemgetter(0)):
+        at = crossed(((at, by) for _, at, by in own), figures.high_value)
+        found.setdefault(client_id, [None, None, None])[2] = at
+    staging.fill(connection, CALENDAR, [(brand, c, *own) for c, own in found.items()])
 
 
-def _windows(connection: Connection, brand: str, market: Market) -> None:
-    found = connection.execute(_waiting(), {"b": brand})
-    _update(
-        connection,
-        [
-            {
-                "b": brand,
-                "c": client_id,
-                "first_trade_due_at": market.after(funded_at, FIRST_TRADE_HOURS),
-                "trade_window_ends_at": market.after(funded_at, WINDOW_HOURS),
-            }
-            for client_id, funded_at in found
-        ],
-        "first_trade_due_at",
-        "trade_window_ends_at",
+@cache
+def _waiting(paid: Table, days: Table) -> sa.Select[Any]:
+    """Funded clients without a trade."""
+    return (
+        select(paid.c.client_id, paid.c.first_deposit_at)
+        .select_from(paid.outerjoin(days, same(days, paid)))
+        .where(paid.c.first_deposit_at.is_not(None), func.coalesce(days.c.trading_days, 0) == 0)
     )
 
 
-def _crossings(connection: Connection, brand: str, threshold: int) -> None:
-    ids = list(connection.scalars(_high(), {"b": brand, "threshold": threshold}))
-    rows: list[dict[str, Any]] = []
-    for n in range(0, len(ids), 500):
-        steps = connection.execute(_steps(brand, ids[n : n + 500]))
-        for client_id, own in groupby(steps, key=lambda row: row[0]):
-            at = crossed(((row[1], row[2]) for row in own), threshold)
-            rows.append({"b": brand, "c": client_id, "high_value_at": at})
-    _update(connection, rows, "high_value_at")
-
-
 @cache
-def _waiting() -> sa.Select[Any]:
-    """Funded clients without a trade."""
-    f = schema.fact
-    funded = f.c.first_deposit_at.is_not(None)
-    return _of_brand(f.c.client_id, f.c.first_deposit_at).where(funded, f.c.trading_days == 0)
+def _steps(paid: Table) -> sa.Select[Any]:
+    """(client, when, by how much) its net deposits changed: counted deposits, paid withdrawals.
 
-
-@cache
-def _high() -> sa.Select[Any]:
-    """Clients whose net deposits are high."""
-    f = schema.fact
-    net = f.c.total_deposits - f.c.total_withdrawals
-    return _of_brand(f.c.client_id).where(net >= bindparam("threshold", type_=sa.BigInteger))
-
-
-def _of_brand(*columns: Any) -> sa.Select[Any]:
-    f, here = schema.fact, listed(work.c.brand == bindparam("b"))
-    return select(*columns).select_from(here.join(f, same(f, here)))
-
-
-def _steps(brand: str, ids: list[str]) -> sa.Select[Any]:
-    """(client, when, by how much) its net deposits changed: counted deposits, paid withdrawals."""
-    p, m, back = schema.payment, schema.milestone, BACK
-    at = func.coalesce(m.c.first_at, p.c.status_at)
+    Of clients whose net deposits are high.
+    """
+    p, threshold = PAID, bindparam("threshold", type_=sa.BigInteger)
     deposit = and_(
-        p.c.direction == "deposit", p.c.status == "succeeded",
-        func.coalesce(back.c.amount, 0) < p.c.amount_minor,
-    )  # fmt: skip
-    paid = and_(p.c.direction == "withdrawal", p.c.status == "paid")
-    by = sa.case((deposit, p.c.base_minor - func.coalesce(back.c.base, 0)), else_=-p.c.base_minor)
+        p.c.direction == "deposit", p.c.status == "succeeded", p.c.back_amount < p.c.amount_minor
+    )
+    settled = and_(p.c.direction == "withdrawal", p.c.status == "paid")
+    by = sa.case((deposit, p.c.base_minor - p.c.back_base), else_=-p.c.base_minor)
+    high = paid.c.total_deposits - paid.c.total_withdrawals >= threshold
+    here = select(paid.c.brand, paid.c.client_id).where(high).cte("high")
+    here = here.prefix_with("MATERIALIZED")
     return (
-        select(p.c.client_id, at, by)
-        .select_from(
-            p.outerjoin(m, reached(p)).outerjoin(back, taken_from(p))
-        )
-        .where(
-            p.c.brand == brand, p.c.client_id.in_(ids), p.c.deleted == 0, or_(deposit, paid)
-        )
-        .order_by(p.c.client_id, at, p.c.direction, p.c.external_id)
-    )  # fmt: skip
-
-
-def _update(connection: Connection, rows: Iterable[dict[str, Any]], *names: str) -> None:
-    f, found = schema.fact, list(rows)
-    if found:
-        statement = sa.update(f).where(f.c.brand == bindparam("b"), f.c.client_id == bindparam("c"))
-        connection.execute(statement.values({n: bindparam(n) for n in names}), found)
+        select(p.c.client_id, p.c.at, by)
+        .select_from(here.join(p, same(p, here)))
+        .where(or_(deposit, settled))
+        .order_by(p.c.client_id, p.c.at, p.c.direction, p.c.external_id)
+    )

@@ -13,8 +13,8 @@ from sqlalchemy import BigInteger, and_, bindparam, case, func, or_, select
 
 from mapping.facts_more import TICKET_DAYS_MS, TICKETS, WINDOW_MS
 from state import schema
-from state.fact_views import Side, View, aggregates, is_one_of, mine, reached, same, side
-from state.linking import CLIENT_ID
+from state.fact_views import PAID, Side, View, aggregates, is_one_of, mine, same, side
+from state.linking import BLANK, CLIENT_ID
 from state.rules_elements import Least
 
 NEVER = 2**53
@@ -76,63 +76,63 @@ def _payouts() -> sa.Select[Any]:
 
 
 def _pairs() -> sa.Select[Any]:
-    """Deposits of the PSP and bookings on accounts, the n-th with the n-th of the same amount."""
+    """Deposits of the PSP and bookings on accounts, the n-th with the n-th of the same amount.
+
+    Both are numbered in one list, and meet where they have the same number: a join of the two has
+    no index to look into, and SQLite would read all of one for each of the other.
+    """
     here = mine()
-    paid, booked = _paid(here).subquery("paid"), _booked(here).subquery("booked")
-    equal = and_(
-        same(paid, booked), paid.c.currency == booked.c.currency,
-        paid.c.amount_minor == booked.c.amount_minor, paid.c.n == booked.c.n,
-    )  # fmt: skip
-    key = ("brand", "client_id")
-    # A full join, which SQLite learned late: each side with what it lacks on the other.
-    alone = sa.union_all(
-        select(*[paid.c[n] for n in key], paid.c.at.label("paid_at"), sa.null().label("booked_at"))
-        .select_from(paid.outerjoin(booked, equal))
-        .where(booked.c.n.is_(None)),
-        select(*[booked.c[n] for n in key], sa.null(), booked.c.at)
-        .select_from(booked.outerjoin(paid, equal))
-        .where(paid.c.n.is_(None)),
-    ).subquery("alone")
+    r = sa.union_all(_paid(here), _booked(here)).subquery("either").c
+    alike = (r.brand, r.client_id, r.currency, r.amount_minor)
+    n = func.row_number().over(partition_by=[*alike, r.booked], order_by=[r.at, r.external_id])
+    numbered = select(*alike, r.booked, r.at, n.label("n")).subquery("numbered").c
+    key = (numbered.brand, numbered.client_id, numbered.currency, numbered.amount_minor, numbered.n)
+    alone = (
+        select(key[0], key[1], func.min(numbered.at).label("at"),
+               func.min(numbered.booked).label("booked"))
+        .group_by(*key)
+        .having(func.count() == 1)
+        .subquery("alone")
+    ).c  # fmt: skip
     return select(
-        alone.c.brand, alone.c.client_id,
-        sa.cast(func.min(alone.c.paid_at), BigInteger), func.min(alone.c.booked_at),
-    ).group_by(alone.c.brand, alone.c.client_id)  # fmt: skip
+        alone.brand, alone.client_id,
+        func.min(alone.at).filter(alone.booked == 0), func.min(alone.at).filter(alone.booked == 1),
+    ).group_by(alone.brand, alone.client_id)  # fmt: skip
 
 
 def _paid(here: sa.CTE) -> sa.Select[Any]:
     """Succeeded deposits in currencies in which the client has an account, but for wires."""
-    p, m, a = schema.payment, schema.milestone, schema.trading_account
-    at = func.coalesce(m.c.first_at, p.c.status_at)
-    account = sa.exists().where(
-        same(a, p), a.c.deleted == 0, a.c.currency == p.c.currency,
-        is_one_of(a.c.account_class, _LIVE),
-    )  # fmt: skip
+    p, a = PAID, schema.trading_account
+    # From the accounts on: most clients have none.
+    kept = (
+        select(here.c.brand, here.c.client_id, a.c.currency)
+        .select_from(here.join(a, same(a, here)))
+        .where(a.c.deleted == 0, is_one_of(a.c.account_class, _LIVE))
+        .distinct()
+        .cte("kept")
+        .prefix_with("MATERIALIZED")
+    )
     return (
-        _numbered(here, p, at)
-        .select_from(here.join(p, same(p, here)).outerjoin(m, reached(p)))
-        .where(
-            p.c.deleted == 0, p.c.direction == "deposit", p.c.status == "succeeded",
-            p.c.psp != "ledger", account,
-        )
-    )  # fmt: skip
+        _either(kept, p, p.c.at, 0)
+        .select_from(kept.join(p, and_(same(p, kept), p.c.currency == kept.c.currency)))
+        .where(p.c.direction == "deposit", p.c.status == "succeeded", p.c.psp != "ledger")
+    )
 
 
 def _booked(here: sa.CTE) -> sa.Select[Any]:
     e = schema.ledger_entry
     return (
-        _numbered(here, e, e.c.at)
+        _either(here, e, e.c.at, 1)
         .select_from(here.join(e, same(e, here)))
         .where(e.c.deleted == 0, e.c.entry == "deposit", e.c.amount_minor > 0)
     )
 
 
-def _numbered(here: Any, rows: Any, at: Any) -> sa.Select[Any]:
-    client = (here.c.brand, here.c.client_id)
-    n = func.row_number().over(
-        partition_by=[*client, rows.c.currency, rows.c.amount_minor],
-        order_by=[at, rows.c.external_id],
-    )
-    return select(*client, rows.c.currency, rows.c.amount_minor, at.label("at"), n.label("n"))
+def _either(here: Any, rows: Any, at: Any, booked: int) -> sa.Select[Any]:
+    return select(
+        here.c.brand, here.c.client_id, rows.c.currency, rows.c.amount_minor, at.label("at"),
+        rows.c.external_id, sa.literal_column(str(booked), sa.Integer).label("booked"),
+    )  # fmt: skip
 
 
 # --- affiliates, flags, mates, tickets ------------------------------------------------------------
@@ -145,9 +145,11 @@ def _touches() -> sa.Select[Any]:
         m.c.source == a.c.source, m.c.kind == "attribution", m.c.external_id == a.c.external_id,
         m.c.attempt == 0, m.c.status == "attributed",
     )  # fmt: skip
+    # By the index over records without a client, which has this very condition: by the key, all
+    # partners of a platform would be read for each attribution.
     partner = and_(
-        p.c.brand == a.c.brand, p.c.client_id == "", p.c.source == a.c.source,
-        p.c.ref_value == a.c.affiliate_id, p.c.deleted == 0,
+        p.c.brand == a.c.brand, p.c.client_id == BLANK, p.c.ref_kind == "partner",
+        p.c.ref_value == a.c.affiliate_id, p.c.source == a.c.source, p.c.deleted == 0,
     )  # fmt: skip
     client = (here.c.brand, here.c.client_id)
     ahead: Any = {"partition_by": list(client), "order_by": [m.c.first_at, a.c.external_id]}

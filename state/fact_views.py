@@ -44,6 +44,23 @@ BACK = Table(
 )  # fmt: skip
 """What went back of a payment: refunds, and disputes that are not won."""
 
+PAID = Table(
+    "paid_row", temporary,
+    *[Column(n, schema.Id, primary_key=True)
+      for n in ("brand", "client_id", "source", "external_id")],
+    *[Column(n, schema.payment.c[n].type) for n in (
+        "direction", "status", "currency", "amount_minor", "amount_text", "base_minor",
+        "fee_base_minor", "opened_at", "method", "psp", "decline", "kyc_blocked")],
+    Column("at", BigInteger), Column("back_amount", BigInteger), Column("back_base", BigInteger),
+    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
+)  # fmt: skip
+"""The payments of the work list's clients: ``at`` is when one first reached the status it is in,
+``back_base`` is blank where it is not known.
+
+Several facts need them more than once, in different orders, and each look at a payment's milestone
+is one into a table of everybody's: here it is done once.
+"""
+
 
 def listed(*only: sa.ColumnElement[bool]) -> sa.CTE:
     """The work list, to be joined with tables of clients.
@@ -125,9 +142,21 @@ def reached(p: Any) -> Any:
     )  # fmt: skip
 
 
-def taken_from(p: Any) -> Any:
-    """What went back of a payment."""
-    return and_(BACK.c.source == p.c.source, BACK.c.payment_id == p.c.external_id)
+def filling_paid() -> sa.Insert:
+    """Fill :data:`PAID` for the work list's clients of a brand."""
+    here, p, m, back = mine(), schema.payment, schema.milestone, BACK
+    own = [p.c[c.name] for c in PAID.columns if c.name in p.c]
+    at = func.coalesce(m.c.first_at, p.c.status_at)
+    base = case((back.c.unknown > 0, None), else_=func.coalesce(back.c.base, 0))
+    taken = and_(back.c.source == p.c.source, back.c.payment_id == p.c.external_id)
+    rows = (
+        select(*own, at, func.coalesce(back.c.amount, 0), base)
+        .select_from(
+            here.join(p, same(p, here)).outerjoin(m, reached(p)).outerjoin(back, taken)
+        )
+        .where(p.c.deleted == 0)
+    )  # fmt: skip
+    return sa.insert(PAID).from_select([c.name for c in PAID.columns], rows)
 
 
 @dataclass(frozen=True)

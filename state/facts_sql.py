@@ -6,17 +6,15 @@ settled in docs/decisions/0002-meaning.md. An attempt without an outcome counts 
 after it was opened, as seen by the PSP's horizon (the moment up to which it is complete);
 ``facts_due_at`` is the next such moment.
 
-A client's payments are read once, in the order in which they are stored: the work list stands to
-the left of outer joins, which no engine reorders, and its key is what is grouped by. So nothing is
-sorted, and nothing is read of clients that are not on the list. (An inner join with the brand given
-lets SQLite, which knows no sizes, begin with all payments of the brand.) The same scan finds the
-*keys* of the few payments of which more is wanted - the last that ended, the first counted - and
-these are looked up again.
+A client's payments are read once, into a small table, and what is wanted of them is worked out
+there: the work list stands to the left of outer joins, which no engine reorders, and its key is
+what is grouped by, so nothing is sorted. The same scan finds the *keys* of the few payments of
+which more is wanted - the last that ended, the first counted - and these are looked up again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -29,20 +27,21 @@ from mapping.fact import FactDef
 from mapping.facts import ABANDONED_AFTER_MS, CATALOGUE
 from mapping.facts_more import WINDOW_MS
 from state import fact_calendar, fact_sides, schema
-from state.fact_calendar import Figures
+from state.fact_calendar import CALENDAR, Figures
 from state.fact_sides import BY_VIEW, NEVER, SIDES
 from state.fact_views import (
     AFTER_ANY,
     BACK,
     DIGITS,
+    PAID,
     Side,
     View,
     aggregates,
+    filling_paid,
     is_one_of,
     listed,
-    reached,
+    of,
     same,
-    taken_from,
     temporary,
     work,
 )
@@ -54,6 +53,15 @@ _SETTLED = ("paid", "rejected", "cancelled", "failed")
 _THEN = "\x01"  # parts the id from the source in a key; sorts before what ids are made of
 
 
+_PAYMENTS = ("deposit", "withdrawal", "fee")  # views over payments
+_paid_facts = Table(
+    "paid_facts", temporary,
+    Column("brand", schema.Id, primary_key=True), Column("client_id", schema.Id, primary_key=True),
+    *[Column(d.name, BigInteger) for v in _PAYMENTS for d in of(v)],
+    Column("abandons_at", BigInteger), Column("fees_leave_at", BigInteger),
+    *[Column(n, schema.Id) for n in ("last_end", "first_success", "first_request")],
+    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
+)  # fmt: skip
 _MOVED = ("taken", "dispute")  # views over movements
 _moved_facts = Table(
     "moved_facts", temporary,
@@ -70,13 +78,20 @@ def compute(connection: Connection, brand: str, psp_horizon: int, figures: Figur
         psp_horizon: ms; the brand's payments are known to be complete up to here.
         figures: what of the brand's policy facts depend on.
     """
-    _fill_taken(connection, brand)
     values = {"psp_horizon": psp_horizon, "work_brand": brand}
+    _fill_payments(connection, values)
     used = tuple(one for one in SIDES if one.used(connection, brand))
     for one in used:
         one.fill(connection, values)
+    fact_calendar.fill(connection, brand, figures, _paid_facts, _days(connection, used))
     connection.execute(_statement(connection.dialect.name, used), values)
-    fact_calendar.fill(connection, brand, figures)
+
+
+def _days(connection: Connection, used: Container[Side]) -> Table:
+    days = BY_VIEW["trading_day"]
+    if days not in used:
+        fresh(connection, days.table)
+    return days.table
 
 
 @lru_cache(maxsize=16)
@@ -90,9 +105,10 @@ def _statement(dialect: str, used: tuple[Side, ...]) -> Any:
 
 
 def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
-    paid = _paid()
+    # Materialized, so that no engine begins with all clients there are.
+    paid = select(_paid_facts).cte("paid").prefix_with("MATERIALIZED")
     c, k = schema.client, schema.kyc_case
-    last, first, asked = (schema.payment.alias(n) for n in ("last", "first", "asked"))
+    last, first, asked = (PAID.alias(n) for n in ("last", "first", "asked"))
     joined = (
         paid.join(c, and_(c.c.brand == paid.c.brand, c.c.external_id == paid.c.client_id))
         .outerjoin(k, and_(same(paid, k), k.c.deleted == 0, ~_newer(k)))
@@ -100,15 +116,16 @@ def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
         .outerjoin(first, _keyed(paid, paid.c.first_success, first))
         .outerjoin(asked, _keyed(paid, paid.c.first_request, asked))
         .outerjoin(_moved_facts, same(paid, _moved_facts))
+        .outerjoin(CALENDAR, same(paid, CALENDAR))
     )
     for one in used:
         joined = joined.outerjoin(one.table, same(paid, one.table))
     picked = {
         "current": _kyc(k),
-        "last_ended": _deposit(last, _first_reached(last)),
+        "last_ended": _deposit(last),
         "counted_first": View({"method": first.c.method}),
         "counted_later": View({"status_at": _second_success(paid, first)}),
-        "first_requested": _withdrawal(asked, _first_reached(asked)),
+        "first_requested": _withdrawal(asked),
     }
     columns = [_fact(d, c, picked, paid, used) for d in CATALOGUE]
     leaves_at = fact_sides.leaves_at(paid.c.fees_leave_at, used)
@@ -132,7 +149,7 @@ def _fact(
     view = next((picked[w] for w in d.where if w in picked), None)
     aggregated = _aggregated(d, paid, used)
     if d.view == "calendar":
-        column = sa.null()  # worked out afterwards: see state.fact_calendar
+        column = CALENDAR.c[d.name]
     elif d.view == "meaningful":
         column = _last_meaningful(picked, paid, used)
     elif d.view == "client":
@@ -211,12 +228,11 @@ def _kyc(k: Table) -> View:
 # --- payments ----------------------------------------------------------------------------------
 
 
-def _paid() -> sa.Subquery:
+def _paid() -> sa.Select[Any]:
     """One row for each client on the list: what is aggregated over payments, and three keys."""
-    p, m = schema.payment, schema.milestone
-    at = func.coalesce(m.c.first_at, p.c.status_at)
+    p, at = PAID, PAID.c.at
     there = p.c.client_id.is_not(None)
-    deposit, withdrawal = _deposit(p, at), _withdrawal(p, at)
+    deposit, withdrawal = _deposit(p), _withdrawal(p)
     charged = and_(there, or_(p.c.fee_base_minor.is_(None), p.c.fee_base_minor != 0))
     fee = View(
         {"base_minor": p.c.fee_base_minor},
@@ -237,20 +253,10 @@ def _paid() -> sa.Subquery:
             func.min(_key(p, at)).filter(counted).label("first_success"),
             func.min(_key(p, p.c.opened_at)).filter(withdrawal.rows).label("first_request"),
         )
-        .select_from(
-            work.outerjoin(p, and_(same(p, work), p.c.deleted == 0))
-            .outerjoin(m, reached(p))
-            .outerjoin(BACK, taken_from(p))
-        )
+        .select_from(work.outerjoin(p, same(p, work)))
         .where(work.c.brand == bindparam("work_brand"))
         .group_by(work.c.brand, work.c.client_id)
-        .subquery("paid")
     )  # fmt: skip
-
-
-def _first_reached(p: Any) -> Any:
-    at = select(schema.milestone.c.first_at).where(reached(p)).scalar_subquery()
-    return func.coalesce(at, p.c.status_at)
 
 
 def _key(p: Any, at: Any) -> Any:
@@ -258,7 +264,7 @@ def _key(p: Any, at: Any) -> Any:
     return sa.cast(at + AFTER_ANY, sa.Text) + p.c.external_id + _THEN + p.c.source
 
 
-def _keyed(paid: sa.Subquery, key: Any, p: Any) -> Any:
+def _keyed(paid: sa.FromClause, key: Any, p: Any) -> Any:
     """The payment of a key. What is left of its last _THEN is an id, whatever that is made of."""
     named = func.substr(key, DIGITS + 1)
     id_and_then = func.rtrim(named, func.replace(named, _THEN, ""))
@@ -269,52 +275,46 @@ def _keyed(paid: sa.Subquery, key: Any, p: Any) -> Any:
     )
 
 
-def _deposit(p: Any, at: Any) -> View:
-    """Deposits, which reached their status ``at``."""
+def _deposit(p: Any) -> View:
+    """Deposits."""
     opens = is_one_of(p.c.status, _ABANDONABLE)
     abandons_at = p.c.opened_at + ABANDONED_AFTER_MS
     horizon = bindparam("psp_horizon", type_=BigInteger)
     abandoned = and_(opens, abandons_at <= horizon)
     failed = or_(is_one_of(p.c.status, ("failed", "cancelled")), abandoned)
-    back = case((BACK.c.unknown > 0, None), else_=func.coalesce(BACK.c.base, 0))
     values: dict[str, Any] = {
         **dict(p.c),
-        "status_at": at,
+        "status_at": p.c.at,
         "abandoned": case((abandoned, 1), else_=0),
         "abandons_at": case((and_(opens, abandons_at > horizon), abandons_at)),
         "outcome": case((p.c.status == "succeeded", "succeeded"), (failed, "failed")),
         "ended_at": case(
-            (is_one_of(p.c.status, ("succeeded", "failed", "cancelled")), at),
+            (is_one_of(p.c.status, ("succeeded", "failed", "cancelled")), p.c.at),
             (abandoned, abandons_at),
         ),
-        "net_base": p.c.base_minor - back,
+        "net_base": p.c.base_minor - p.c.back_base,
     }
     flags = {"failed": failed, "counted": _counted(p)}
     return View(values, flags, p.c.direction == "deposit")
 
 
 def _counted(p: Any) -> Any:
-    return and_(p.c.status == "succeeded", func.coalesce(BACK.c.amount, 0) < p.c.amount_minor)
+    return and_(p.c.status == "succeeded", p.c.back_amount < p.c.amount_minor)
 
 
-def _second_success(paid: sa.Subquery, first: Any) -> Any:
+def _second_success(paid: sa.FromClause, first: Any) -> Any:
     """When the earliest of a client's counted deposits but the first succeeded."""
-    p, m = schema.payment.alias("later"), schema.milestone
+    p = PAID.alias("later")
     another = or_(p.c.external_id != first.c.external_id, p.c.source != first.c.source)
-    at = (
-        select(func.min(func.coalesce(m.c.first_at, p.c.status_at)))
-        .select_from(p.outerjoin(m, reached(p)).outerjoin(BACK, taken_from(p)))
-        .where(
-            same(p, paid), p.c.deleted == 0, p.c.direction == "deposit", another,
-            _counted(p),
-        )
-    )  # fmt: skip
+    at = select(func.min(p.c.at)).where(
+        same(p, paid), p.c.direction == "deposit", another, _counted(p)
+    )
     return case((paid.c.deposits > 1, at.correlate(paid, first).scalar_subquery()))
 
 
-def _withdrawal(p: Any, at: Any) -> View:
+def _withdrawal(p: Any) -> View:
     settled = is_one_of(p.c.status, _SETTLED)
-    values = {**dict(p.c), "settled_at": case((settled, at))}
+    values = {**dict(p.c), "status_at": p.c.at, "settled_at": case((settled, p.c.at))}
     flags = {"open": ~settled, "paid": p.c.status == "paid"}
     return View(values, flags, p.c.direction == "withdrawal")
 
@@ -322,18 +322,18 @@ def _withdrawal(p: Any, at: Any) -> View:
 # --- movements ---------------------------------------------------------------------------------
 
 
-def _fill_taken(connection: Connection, brand: str) -> None:
-    """What went back, a payment and a client.
+def _fill_payments(connection: Connection, values: Mapping[str, Any]) -> None:
+    """What went back, a payment and a client; then the payments; then what they are together.
 
     In tables, because an engine that does not know how few these are joins them row by row.
     """
-    for table, insert in _taken_inserts():
+    for table, insert in _payment_inserts():
         fresh(connection, table)
-        connection.execute(insert, {"work_brand": brand})
+        connection.execute(insert, values)
 
 
 @lru_cache(maxsize=1)
-def _taken_inserts() -> tuple[tuple[Table, sa.Insert], ...]:
+def _payment_inserts() -> tuple[tuple[Table, sa.Insert], ...]:
     rows = _moved()
     client, payment = (rows.c.brand, rows.c.client_id), (rows.c.source, rows.c.payment_id)
     # A refund has no resolution.
@@ -351,6 +351,8 @@ def _taken_inserts() -> tuple[tuple[Table, sa.Insert], ...]:
     return (
         (BACK, _into(BACK, select(*back).where(taken).group_by(*payment))),
         (_moved_facts, _into(_moved_facts, select(*client, *moved).group_by(*client))),
+        (PAID, filling_paid()),
+        (_paid_facts, _into(_paid_facts, _paid())),
     )
 
 

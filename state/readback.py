@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from mapping.ownership import Hold, HoldKind
 from state import digests, episodes, schema
-from state.fact_views import work
+from state.fact_views import listed, same
 from state.outbox import IN_FLIGHT, PENDING, decode
 from state.projection import insert
 
@@ -318,13 +318,15 @@ def set_owners(connection: Connection, destination: str, owners: Mapping[str, st
 
 def owners_of_work(connection: Connection, destination: str) -> list[tuple[str, str]]:
     """(contact key, CRM id of its owner) of the contacts of the clients on the work list."""
-    query = (
-        select(_s.c.key, _s.c.owner)
-        .select_from(
-            work.join(_m, and_(_m.c.brand == work.c.brand, _m.c.client_id == work.c.client_id))
-            .join(_s, and_(_s.c.destination == _m.c.destination, _s.c.key == _m.c.contact))
-        )
-        .where(_m.c.destination == destination, _s.c.object == "contact", _s.c.owner != "")
-        .distinct()
+    here = listed()
+    mine = (
+        select(_m.c.contact)
+        .select_from(here.join(_m, same(_m, here)))
+        .where(_m.c.destination == destination)
+    )
+    # IN, not a join: SQLite would begin with all contacts of the destination.
+    query = select(_s.c.key, _s.c.owner).where(
+        _s.c.destination == destination, _s.c.object == "contact", _s.c.key.in_(mine),
+        _s.c.owner != "",
     )  # fmt: skip
     return [(key, owner) for key, owner in connection.execute(query)]
