@@ -1,0 +1,1 @@
+"""Salesforce as a destination: the official data API through simple-salesforce, guarded."""
