@@ -101,6 +101,12 @@ class SalesforceClient:
         with reading("versions"):
             return [str(row["version"]) for row in answer.json()]
 
+    def user_id(self) -> str:
+        """The integration user."""
+        answer = self._session.get(f"{self._settings.base_url}/services/oauth2/userinfo")
+        with reading("userinfo"):
+            return str(answer.json()["user_id"])
+
     def close(self) -> None:
         """Give back connections."""
         self._session.close()

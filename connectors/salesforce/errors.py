@@ -152,7 +152,7 @@ def from_answer(status: int, body: bytes, *, write: bool, what: str) -> Brokersy
             f"permission set the API and the objects: `brokersync doctor` lists what is missing.",
             log,
         )
-    if found.code in ("STORAGE_LIMIT_EXCEEDED",):
+    if found.code == "STORAGE_LIMIT_EXCEEDED":
         return full(log)
     if status >= 500 or status == 429:
         # Documented for 5xx; whether the request was applied is not known.
@@ -198,6 +198,12 @@ def full(log: str) -> ConfigError:
         "What is pending stays pending.",
         log,
     )
+
+
+def org_wide(found: Details) -> BrokersyncError:
+    """A row met a limit of the whole org."""
+    log = f"salesforce row: {found.code}"
+    return full(log) if found.code == "STORAGE_LIMIT_EXCEEDED" else _limited(found, log)
 
 
 def refused(key: str, found: Details) -> Refused:
