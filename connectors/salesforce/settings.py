@@ -9,7 +9,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from connectors.base import ConnectorSettings
 
-_LOCAL = ("localhost", "127.0.0.1", "::1")
+LOCAL = ("localhost", "127.0.0.1", "::1")
+"""This machine: where a simulated org is."""
 NEEDS = {
     "jwt": ("consumer_key", "username", "private_key"),
     "client_credentials": ("consumer_key", "consumer_secret"),
@@ -73,7 +74,7 @@ class SalesforceSettings(ConnectorSettings):
     def _reachable_safely(cls, value: str) -> str:
         """Credentials must not travel in the clear: plain http only to this machine."""
         url = urlsplit(value)
-        if url.scheme != "https" and not (url.scheme == "http" and url.hostname in _LOCAL):
+        if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOCAL):
             raise ValueError("must begin with https:// (http:// only for this machine)")
         if url.path.strip("/") or url.query or url.username:
             raise ValueError("must be scheme and host only, like https://acme.my.salesforce.com")
