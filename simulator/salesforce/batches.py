@@ -245,12 +245,17 @@ def _by_key(
         raise writing.duplicate_key(key, value) from None
 
 
-def attempt(step: Step, *, upsert: bool) -> Row:
-    """The result of one record."""
+def attempt(
+    step: Step,
+    *,
+    upsert: bool,
+    error: Callable[[SalesforceError], Any] = SalesforceError.row,
+) -> Row:
+    """The result of one record; ``error`` says how its refusal is shown."""
     try:
         row_id, created = step()
     except SalesforceError as refused:
-        out: Row = {"success": False, "errors": [refused.row()]}
+        out: Row = {"success": False, "errors": [error(refused)]}
         return out | ({"created": False} if upsert else {})
     out = {"id": row_id, "success": True, "errors": []}
     return out | ({"created": created} if upsert else {})

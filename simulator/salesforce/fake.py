@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simulator.salesforce import batches, rows, schema
 from simulator.salesforce.faults import Fault
+from simulator.salesforce.ingest import ingest
 from simulator.salesforce.orders import Orders
 from simulator.salesforce.problems import (
     MatchesError,
@@ -40,6 +41,7 @@ class SalesforceFake(Orders):
         if wait:
             self.world.sleep(wait)
         with self._lock:
+            self.jobs.catch_up()
             return self._met(request, fault)
 
     def _met(self, request: Request, fault: Fault | None) -> Response:
@@ -123,6 +125,8 @@ class SalesforceFake(Orders):
                 return self.queries.first(call, deleted=which == "queryAll")
             case ["query" | "queryAll", locator] if call.method == "GET":
                 return self.queries.more(call, locator)
+            case ["jobs", "ingest", *_]:
+                return ingest(org, self.jobs, call)
             case ["composite", *_] | ["tooling", *_] | ["jobs", *_]:
                 raise NotBuiltError("/".join(call.parts))
             case _:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from simulator.salesforce import setup
+from simulator.salesforce.bulk import Jobs
 from simulator.salesforce.faults import Fault, Faults
 from simulator.salesforce.fields import Choice, Field
 from simulator.salesforce.limits import Quota
@@ -39,6 +41,7 @@ class Orders:
         my_domain: the first part of the organisation's host.
         sandbox: the login host is "test".
         checks_assertion_time: see ``Tokens``.
+        bulk_queue_s, bulk_rows_per_s: how long a bulk job waits, and works.
         keep_writes: keep every applied write in :attr:`written`.
     """
 
@@ -61,6 +64,8 @@ class Orders:
         my_domain: str = "broker",
         sandbox: bool = False,
         checks_assertion_time: bool = True,
+        bulk_queue_s: float = 1.0,
+        bulk_rows_per_s: float = 2000.0,
         seed: int = 0,
         keep_writes: bool = False,
     ) -> None:
@@ -80,13 +85,14 @@ class Orders:
             checks_time=checks_assertion_time,
         )
         self.queries = Queries(self.org)
+        self.jobs = Jobs(self.org, bulk_queue_s, bulk_rows_per_s)
         self.quota = Quota(daily_limit, used_today, long_calls)
         self.latency_s = latency_s
         self.calls: Counter[str] = Counter()
         self.refused_calls = 0
         self._faults = Faults()
         self._lock = threading.RLock()
-        self.people = People(self.org, self._lock, self.user_ids[users[1].username])
+        self.people = People(self.org, self._at_work, self.user_ids[users[1].username])
 
     # Orders of a test or the demo
 
@@ -114,6 +120,11 @@ class Orders:
     def fill_storage(self, *, full: bool = True) -> None:
         """The organisation takes no more records."""
         self.org.rules.storage_full = full
+
+    def break_bulk(self, after_rows: int, message: str = "InternalServerError : Ordered") -> None:
+        """The next bulk job that is closed fails after so many rows; the others stay undone."""
+        with self._lock:
+            self.jobs.breaks.append((after_rows, message))
 
     def add_validation(self, rule: ValidationRule) -> None:
         """Set up a validation rule."""
@@ -178,6 +189,13 @@ class Orders:
         """The id of the hub's user."""
         return next(iter(self.user_ids.values()))
 
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Nobody else writes, and bulk jobs have done what they had to by now."""
+        with self._lock:
+            self.jobs.catch_up()
+            yield
+
     # What tests and the demo look at
 
     @property
@@ -192,7 +210,7 @@ class Orders:
 
     def records(self, sobject: str, by: str = "Id") -> dict[str, dict[str, Any]]:
         """Live records by a field's value; blanks left out, records without ``by`` too."""
-        with self._lock:
+        with self._at_work():
             live = self.org.table(sobject).live()
             return {str(row[by]): dict(row) for row in live if row.get(by) is not None}
 

@@ -5,8 +5,8 @@ Neither limited nor refused by field-level security or ordered faults; each leav
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from simulator.salesforce import persons, writing
@@ -31,7 +31,9 @@ _CHILDREN = {
 class People:
     """One person at work; ``user_id`` marks what she does."""
 
-    def __init__(self, org: Org, lock: threading.RLock, user_id: str) -> None:
+    def __init__(
+        self, org: Org, lock: Callable[[], AbstractContextManager[None]], user_id: str
+    ) -> None:
         self._org = org
         self._lock = lock
         self.user_id = user_id
@@ -46,24 +48,24 @@ class People:
 
     def create(self, sobject: str, **values: Any) -> str:
         """Create a record; its id."""
-        with self._lock:
+        with self._lock():
             return writing.create(self._org, self._caller, self._org.table(sobject), values)
 
     def load(self, sobject: str, rows: Iterable[Mapping[str, Any]]) -> list[str]:
         """Create many records; their ids."""
-        with self._lock:
+        with self._lock():
             table = self._org.table(sobject)
             return [writing.create(self._org, self._caller, table, row) for row in rows]
 
     def edit(self, sobject: str, row_id: str, **values: Any) -> None:
         """Change a record."""
-        with self._lock:
+        with self._lock():
             table = self._org.table(sobject)
             writing.update(self._org, self._caller, table, row_id, values)
 
     def complete(self, task_id: str, status: str = "", **values: Any) -> None:
         """Close a task, with the picklist's first closed status by default."""
-        with self._lock:
+        with self._lock():
             choices = self._org.table("Task").fields["status"].values
             told = status or next(c.value for c in choices if c.closed)
             self.edit("Task", task_id, Status=told, **values)
@@ -74,17 +76,17 @@ class People:
 
     def delete(self, sobject: str, row_id: str) -> None:
         """Put a record into the recycle bin."""
-        with self._lock:
+        with self._lock():
             writing.delete(self._org, self._caller, self._org.table(sobject), row_id)
 
     def undelete(self, sobject: str, row_id: str) -> None:
         """Take a record out of the recycle bin."""
-        with self._lock:
+        with self._lock():
             writing.undelete(self._org, self._caller, self._org.table(sobject), row_id)
 
     def empty_bin(self, sobject: str) -> None:
         """Forget the deleted records of an object for good (documented: after 15 days)."""
-        with self._lock:
+        with self._lock():
             table = self._org.table(sobject)
             for row_id in [i for i, row in table.rows.items() if row.get("IsDeleted")]:
                 table.put(row_id, None)
@@ -95,7 +97,7 @@ class People:
         The losers are deleted and point to the master; what referred to them refers to it. The
         master keeps its own values but for ``values``, which the person chose.
         """
-        with self._lock:
+        with self._lock():
             table = self._org.table(sobject)
             writing.existing(table, master_id)
             for loser_id in loser_ids:
@@ -126,7 +128,7 @@ class People:
             carry: custom fields the administrator has mapped to the contact's of the same name
                 (documented: none is by itself).
         """
-        with self._lock:
+        with self._lock():
             leads, contacts = self._org.table("Lead"), self._org.table("Contact")
             lead = writing.existing(leads, lead_id)
             owner = lead["OwnerId"] if lead["OwnerId"].startswith("005") else self.user_id
