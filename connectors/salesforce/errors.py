@@ -154,7 +154,7 @@ def from_answer(status: int, body: bytes, *, write: bool, what: str) -> Brokersy
         )
     if found.code == "STORAGE_LIMIT_EXCEEDED":
         return full(log)
-    if status >= 500 or status == 429:
+    if (status >= 500 and status != 501) or status == 429:
         # Documented for 5xx; whether the request was applied is not known.
         made = AmbiguousError if write and status != 503 else RetryableError
         return made(

@@ -125,6 +125,7 @@ def answer(status: int, code: str, message: str = "", *, write: bool = False) ->
         (400, "UNABLE_TO_LOCK_ROW", True, RetryableError),
         (400, "QUERY_TIMEOUT", False, RetryableError),
         (410, "GONE", False, ConfigError),
+        (501, "NOT_IMPLEMENTED", True, RefusalError),
         (302, "", False, ConfigError),
         (500, "UNKNOWN_EXCEPTION", True, AmbiguousError),
         (500, "UNKNOWN_EXCEPTION", False, RetryableError),
