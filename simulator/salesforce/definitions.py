@@ -268,3 +268,6 @@ STANDARDS: Sequence[Standard] = (
     _statuses("TaskPriority", "01q", flag("IsHighPriority")),
     _statuses("LeadStatus", "01p", flag("IsConverted")),
 )  # fmt: skip
+
+READ_ONLY = frozenset(("Organization", "RecordType", "TaskStatus", "TaskPriority", "LeadStatus"))
+"""Objects nobody creates or deletes rows of."""

@@ -85,6 +85,22 @@ def _field_permissions(org: Org, new: Values, _old: Values) -> None:
         )
     if new.get("PermissionsEdit"):
         new["PermissionsRead"] = True
+    _once(org, "FieldPermissions", new, ("ParentId", "Field"))
+
+
+def _assignment(org: Org, new: Values, _old: Values) -> None:
+    _once(org, "PermissionSetAssignment", new, ("PermissionSetId", "AssigneeId"))
+
+
+def _once(org: Org, sobject: str, new: Values, names: tuple[str, ...]) -> None:
+    """Assumed: the second row of a pair is refused, in words that name neither."""
+    for row in org.table(sobject).live():
+        if row["Id"] != new["Id"] and all(row.get(n) == new.get(n) for n in names):
+            raise SalesforceError(
+                "DUPLICATE_VALUE",
+                "duplicate value found: <unknown> duplicates value on record with id: <unknown>",
+                [],
+            )
 
 
 def _queue_sobject(org: Org, new: Values, _old: Values) -> None:
@@ -99,5 +115,6 @@ _DERIVED: dict[str, Callable[[Org, Values, Values], None]] = {
     "Task": _task,
     "Group": _group,
     "FieldPermissions": _field_permissions,
+    "PermissionSetAssignment": _assignment,
     "QueueSobject": _queue_sobject,
 }

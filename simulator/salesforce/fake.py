@@ -14,6 +14,7 @@ from simulator.salesforce.problems import (
     unreadable,
 )
 from simulator.salesforce.requests import Call, Caller, option_of, query_of, versioned
+from simulator.salesforce.tooling import tooling
 from simulator.wire import Request, Response
 
 _MAX_TARGET = 16_384  # documented: bytes of address and headers
@@ -34,10 +35,11 @@ class SalesforceFake(Orders):
             fault = self._faults.take(request.path)
             self.calls[_route(request)] += 1
         wait = self.latency_s + (fault.slow_s if fault else 0.0)
-        try:
-            self.quota.start_long(self.org.now_ms, wait)
-        except SalesforceError as refused:
-            return self._refused(refused)
+        with self._lock:
+            try:
+                self.quota.start_long(self.org.now_ms, wait)
+            except SalesforceError as refused:
+                return self._refused(refused)
         if wait:
             self.world.sleep(wait)
         with self._lock:
@@ -127,7 +129,9 @@ class SalesforceFake(Orders):
                 return self.queries.more(call, locator)
             case ["jobs", "ingest", *_]:
                 return ingest(org, self.jobs, call)
-            case ["composite", *_] | ["tooling", *_] | ["jobs", *_]:
+            case ["tooling", _, *_]:
+                return tooling(org, self.queries, call)
+            case ["composite", *_] | ["jobs", *_]:
                 raise NotBuiltError("/".join(call.parts))
             case _:
                 raise not_found()

@@ -36,7 +36,8 @@ class Orders:
         session_s: how long a session lives.
         daily_limit: calls in rolling 24 hours; ``used_today`` are spent already.
         long_calls: calls over 20 s that may run at a time.
-        person_accounts, activity_external_ids, duplicate_key, view_all_data: see ``Choices``.
+        person_accounts, activity_external_ids, duplicate_key, view_all_data,
+            may_customize: see ``Choices``.
         latency_s: how long each call takes on the world's clock.
         my_domain: the first part of the organisation's host.
         sandbox: the login host is "test".
@@ -60,6 +61,7 @@ class Orders:
         activity_external_ids: bool = False,
         duplicate_key: str = "duplicateResut",
         view_all_data: bool = True,
+        may_customize: bool = True,
         latency_s: float = 0.0,
         my_domain: str = "broker",
         sandbox: bool = False,
@@ -69,7 +71,9 @@ class Orders:
         seed: int = 0,
         keep_writes: bool = False,
     ) -> None:
-        choices = Choices(person_accounts, activity_external_ids, duplicate_key, view_all_data)
+        choices = Choices(
+            person_accounts, activity_external_ids, duplicate_key, view_all_data, may_customize
+        )
         self.world = world
         self.org = Org(world, choices, seed=seed, keep=keep_writes)
         self.user_ids = setup.settle_in(self.org, users, queues, sandbox=sandbox)
@@ -177,7 +181,9 @@ class Orders:
         """Change the values of a picklist."""
         with self._lock:
             table = self.org.table(sobject)
-            default = next((c.value for c in values if c.default), None)
+            # Assumed: a field that needs a value takes the first where no default is marked.
+            fallback = None if table.fields[field.lower()].nillable else values[0].value
+            default = next((c.value for c in values if c.default), fallback)
             table.change_picklist(
                 field, values=tuple(values), restricted=restricted, default=default
             )

@@ -13,12 +13,10 @@ from simulator.salesforce.definitions import CUSTOM_FIELD, PERSON, STANDARDS
 from simulator.salesforce.fields import Field
 from simulator.salesforce.fields import flag as checkbox
 from simulator.salesforce.ids import Ids
-from simulator.salesforce.problems import SalesforceError, not_found
+from simulator.salesforce.problems import not_found
 from simulator.salesforce.rules import Rules
 from simulator.salesforce.store import Table, Undo, Values
 from simulator.salesforce.values import shown
-
-SUPPORT = ("LastModifiedDate", "SystemModstamp")
 
 
 class Time(Protocol):
@@ -63,12 +61,14 @@ class Choices:
         duplicate_key: how the body of DUPLICATES_DETECTED spells it (recorded without the "l"
             for v54 and v56).
         view_all_data: the user may upsert by an external id that is not unique (documented).
+        may_customize: the user may create custom fields (the right "Customize Application").
     """
 
     person_accounts: bool = False
     activity_external_ids: bool = False
     duplicate_key: str = "duplicateResut"
     view_all_data: bool = True
+    may_customize: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +248,3 @@ def target(org: Org, row_id: str, references: Sequence[str]) -> Table | None:
     """The table a reference may lead to, None if the id belongs to none of ``references``."""
     table = org.by_prefix.get(row_id[:3])
     return table if table is not None and table.name in references else None
-
-
-def refuse_org(code: str, message: str) -> SalesforceError:
-    """A refusal that concerns the whole organisation."""
-    return SalesforceError(code, message, status=403)

@@ -93,9 +93,23 @@ def deleted() -> SalesforceError:
     return SalesforceError("ENTITY_IS_DELETED", "entity is deleted", [], status=404)
 
 
+def converted() -> SalesforceError:
+    """Recorded: a converted lead, written or referred to."""
+    return SalesforceError("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead", [])
+
+
 def bad_reference() -> SalesforceError:
     """Recorded: an id that leads nowhere."""
     return SalesforceError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id", [])
+
+
+def no_such_operation(sobject: str, operation: str) -> SalesforceError:
+    """Documented code; the words are assumed."""
+    return SalesforceError(
+        "INVALID_TYPE_FOR_OPERATION",
+        f"entity type {sobject} does not support {operation}",
+        [],
+    )
 
 
 def malformed_id(label: str, value: object, name: str) -> SalesforceError:
@@ -136,11 +150,3 @@ def attributes_late() -> SalesforceError:
 def no_session() -> SalesforceError:
     """Recorded: an expired or unknown session, on any call."""
     return SalesforceError("INVALID_SESSION_ID", "Session expired or invalid", status=401)
-
-
-def locked(ids: Sequence[str] = ()) -> SalesforceError:
-    """Recorded: another transaction holds the record."""
-    words = "unable to obtain exclusive access to this record"
-    if ids:
-        words += f" or {len(ids)} records: {','.join(ids)}"
-    return SalesforceError("UNABLE_TO_LOCK_ROW", words, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from simulator.salesforce.definitions import READ_ONLY
 from simulator.salesforce.org import Org
 from simulator.salesforce.problems import SalesforceError, not_found
 from simulator.salesforce.requests import Call
@@ -81,13 +82,11 @@ def describe(org: Org, call: Call, table: Table) -> Response:
 
 def _summary(call: Call, table: Table) -> dict[str, Any]:
     place = f"{call.base}/sobjects/{table.name}"
-    readonly = table.name in ("Organization", "RecordType") or table.name.endswith(
-        ("Status", "Priority")
-    )
+    readonly = table.name in READ_ONLY
     return {
         "createable": not readonly,
         "custom": False,
-        "deletable": not readonly,
+        "deletable": not readonly and table.name != "User",
         "keyPrefix": table.prefix,
         "label": table.label,
         "labelPlural": table.plural,

@@ -103,9 +103,7 @@ def define(org: Org, sobject: str, definition: Field, granted_to: str = "") -> s
     """
     table = org.table("Task" if sobject.lower() == "activity" else sobject)
     definition = replace(definition, custom=True)
-    table.define(definition)
-    if table.name == "Contact" and org.choices.person_accounts:
-        org.tables["account"].define(persons.mirrored(definition))
+    redefine(org, table, definition)
     row: dict[str, Any] = {
         "DeveloperName": definition.name.removesuffix("__c"),
         "TableEnumOrId": "Activity" if table.name == "Task" else table.name,
@@ -114,8 +112,15 @@ def define(org: Org, sobject: str, definition: Field, granted_to: str = "") -> s
     add(org, org.custom_fields, row_id, row)
     if granted_to and not definition.required:
         _grant(org, f"{table.name}.{definition.name}", granted_to)
-    org.forget_views()
     return row_id
+
+
+def redefine(org: Org, table: Table, definition: Field) -> None:
+    """Add a custom field's definition, or change it."""
+    table.define(definition)
+    if table.name == "Contact" and org.choices.person_accounts:
+        org.tables["account"].define(persons.mirrored(definition))
+    org.forget_views()
 
 
 def _grant(org: Org, field: str, user_id: str) -> None:

@@ -53,14 +53,15 @@ class Table:
         Raises:
             SalesforceError: too many external ids (documented limit, assumed code and words).
         """
-        if field.external_id and field.name not in self.keys:
-            others = sum(f.external_id for f in self.fields.values())
+        if field.external_id:
+            others = sum(f.external_id and f.name != field.name for f in self.fields.values())
             if others >= MAX_EXTERNAL_IDS:
                 raise SalesforceError(
                     "NUMBER_OUTSIDE_VALID_RANGE",
                     f"Maximum number of external ids reached: {MAX_EXTERNAL_IDS}",
                 )
         self.fields[field.name.lower()] = field
+        self.keys.pop(field.name, None)
         if field.key and field.name != "Id":
             self.keys[field.name] = {}
             for row_id, row in self.rows.items():

@@ -10,14 +10,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulator.salesforce import duplicates, persons
+from simulator.salesforce.definitions import READ_ONLY
 from simulator.salesforce.derived import derive
 from simulator.salesforce.fields import Field
 from simulator.salesforce.org import Org, View, target
 from simulator.salesforce.problems import (
+    NotBuiltError,
     SalesforceError,
     attributes_late,
     bad_reference,
+    converted,
     deleted,
+    no_such_operation,
     read_only,
     unknown_column,
 )
@@ -25,11 +29,13 @@ from simulator.salesforce.requests import Caller
 from simulator.salesforce.store import Table, Values
 from simulator.salesforce.values import taken
 
-CONVERTED = SalesforceError("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead", [])
-
 
 def create(org: Org, caller: Caller, table: Table, sent: Mapping[str, Any]) -> str:
     """Create a record; its id."""
+    if table.name in READ_ONLY:
+        raise no_such_operation(table.name, "create")
+    if table.name == "User":
+        raise NotBuiltError("creation of users")
     if org.rules.storage_full:  # recorded code; the words are assumed
         raise SalesforceError("STORAGE_LIMIT_EXCEEDED", "storage limit exceeded", [])
     changes = _changes(org, caller, table, sent, creating=True)
@@ -49,7 +55,7 @@ def update(org: Org, caller: Caller, table: Table, row_id: str, sent: Mapping[st
     """Change a record."""
     old = existing(table, row_id)
     if old.get("IsConverted"):
-        raise CONVERTED  # recorded: only reading is left
+        raise converted()  # recorded: only reading is left
     changes = _changes(org, caller, table, sent, creating=False)
     _save(org, caller, table, dict(old), old, changes)
     org.log(table, row_id, "update", caller.user_id, changes)
@@ -58,6 +64,8 @@ def update(org: Org, caller: Caller, table: Table, row_id: str, sent: Mapping[st
 def delete(org: Org, caller: Caller, table: Table, row_id: str) -> None:
     """Put a record into the recycle bin."""
     old = existing(table, row_id)
+    if table.name in READ_ONLY or table.name == "User":
+        raise no_such_operation(table.name, "delete")
     _strike(org, caller, table)
     row = org.stamped(old, caller.user_id) | {"IsDeleted": True}
     table.put(row_id, row)
@@ -224,6 +232,9 @@ def _references(org: Org, table: Table, changes: Values) -> None:
                 f"{definition.label}: id value of incorrect type: {value}",
                 [name],
             )
+        if name == "RecordTypeId" and value not in parent.rows:  # recorded words
+            words = f"Record Type ID: this ID value isn't valid for the user: {value}"
+            raise SalesforceError("INVALID_CROSS_REFERENCE_KEY", words, [name])
         row = existing(parent, value)
         if value in org.rules.unseen:
             raise SalesforceError(
@@ -232,7 +243,7 @@ def _references(org: Org, table: Table, changes: Values) -> None:
                 [],
             )
         if row.get("IsConverted"):
-            raise CONVERTED
+            raise converted()
         if name == "OwnerId":
             _owner(org, table, parent, row)
 

@@ -289,3 +289,12 @@ def test_ids_that_lead_nowhere(rig: Rig) -> None:
     assert (status, error["errorCode"]) == (404, "NOT_FOUND")
     assert rig.call("PUT", "sobjects/Contact/003000000000001", {}).status_code == 404
     assert rig.call("PUT", f"sobjects/Contact/{rig.contact()}", {}).status_code == 405
+
+
+def test_objects_nobody_creates_or_deletes(rig: Rig) -> None:
+    for sobject in ("Organization", "RecordType", "TaskStatus"):
+        status, error = rig.refused("POST", f"sobjects/{sobject}", {})
+        assert (status, error["errorCode"]) == (400, "INVALID_TYPE_FOR_OPERATION")
+    status, error = rig.refused("DELETE", f"sobjects/User/{rig.fake.hub_id}")
+    assert (status, error["errorCode"]) == (400, "INVALID_TYPE_FOR_OPERATION")
+    assert rig.call("POST", "sobjects/User", {"LastName": "X"}).status_code == 501
