@@ -153,7 +153,7 @@ def test_a_value_is_cleared_by_a_blank(org: SalesforceRig) -> None:
 
 def test_of_two_hundred_rows_each_is_accounted_for(org: SalesforceRig) -> None:
     org.fake.add_validation(
-        ValidationRule("Contact", "no thirteens", lambda row: row.get("FirstName") == "13")
+        ValidationRule("Contact", lambda row, _: row.get("FirstName") == "13", "no 13")
     )
     writes = [contact(f"alpha:C{n}", firstname="13" if n % 20 == 0 else str(n)) for n in range(200)]
     before = org.crm.counts.calls
@@ -223,7 +223,7 @@ def test_long_lists_of_keys_are_asked_in_parts(org: SalesforceRig) -> None:
 
 def test_a_duplicate_rule_names_the_record_in_the_way(org: SalesforceRig) -> None:
     other = org.fake.people.create("Contact", LastName="Berg", Email="ann@example.com")
-    org.fake.add_duplicate_rule(DuplicateRule("Contact", "Email"))
+    org.fake.add_duplicate_rule(DuplicateRule("Contact", ("Email",)))
     (found,) = put(org, contact("alpha:C1", email="ann@example.com"))
     assert refusal(found).code == "DUPLICATES_DETECTED"
     assert other[:15] in refusal(found).admin
@@ -324,7 +324,7 @@ def test_the_due_date_is_the_brands_day(org: SalesforceRig, brand: str, day: str
 def test_what_a_person_closed_is_done_and_what_the_hub_closes_is_closed(org: SalesforceRig) -> None:
     who = one(org)
     theirs, ours = (created(org, task(f"alpha:C1:CS5:{n}"), who) for n in (1, 2))
-    org.fake.people.complete_task(theirs)
+    org.fake.people.complete(theirs)
     assert isinstance(put(org, Write("alpha:C1:CS5:2", {"status": "done"}, ours), obj=TASK)[0],
                       Applied)  # fmt: skip
     found = org.crm.read_ids(TASK, [theirs, ours], ["status"])
