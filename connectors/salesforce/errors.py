@@ -225,8 +225,8 @@ _ADVICE = {
     "value: run `brokersync crm install` to add missing values, or change the field's value map.",
     "STRING_TOO_LONG": "The value for {fields} is longer than Salesforce's field takes: lengthen "
     "the field, or map another.",
-    "FIELD_CUSTOM_VALIDATION_EXCEPTION": "A validation rule of the org refused the record "
-    "({fields}): exempt the integration user from it, or meet it.",
+    "FIELD_CUSTOM_VALIDATION_EXCEPTION": "A validation rule of the org refused the record"
+    "{at}: exempt the integration user from it, or meet it.",
     "DUPLICATE_VALUE": "Another Salesforce record{existing} has the same unique value: merge the "
     "two, or clear it in the other one.",
     "DUPLICATE_EXTERNAL_ID": "Several Salesforce records have this client's key: merge them, or "
@@ -264,4 +264,6 @@ def _advice(found: Details) -> str:
         where = f" ({', '.join(found.fields)})" if found.fields else ""
         return f"Salesforce refused this record: {found.code}{where}."
     existing = f" ({', '.join(found.existing[:3])})" if found.existing else ""
-    return text.format(fields=", ".join(found.fields) or "a field", existing=existing)
+    fields = ", ".join(found.fields)
+    at = f" at {fields}" if fields else ""
+    return text.format(fields=fields or "a field", at=at, existing=existing)

@@ -153,9 +153,11 @@ def test_a_value_is_cleared_by_a_blank(org: SalesforceRig) -> None:
 
 def test_of_two_hundred_rows_each_is_accounted_for(org: SalesforceRig) -> None:
     org.fake.add_validation(
-        ValidationRule("Contact", lambda row, _: row.get("FirstName") == "13", "no 13")
+        ValidationRule("Contact", lambda row, _: row.get("FirstName") == "bad", "no bad")
     )
-    writes = [contact(f"alpha:C{n}", firstname="13" if n % 20 == 0 else str(n)) for n in range(200)]
+    writes = [
+        contact(f"alpha:C{n}", firstname="bad" if n % 20 == 0 else str(n)) for n in range(200)
+    ]
     before = org.crm.counts.calls
     found = put(org, *writes)
     assert [o.key for o in found] == [w.key for w in writes]
