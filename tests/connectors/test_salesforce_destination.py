@@ -158,6 +158,7 @@ def test_of_two_hundred_rows_each_is_accounted_for(org: SalesforceRig) -> None:
     writes = [
         contact(f"alpha:C{n}", firstname="bad" if n % 20 == 0 else str(n)) for n in range(200)
     ]
+    org.crm.describe(CONTACT)
     before = org.crm.counts.calls
     found = put(org, *writes)
     assert [o.key for o in found] == [w.key for w in writes]
