@@ -207,6 +207,15 @@ def test_a_contact_that_is_a_lead_already(rig: Rig) -> None:
     assert rig.upsert({"Hub_Key__c": "C2", "Title": "Dr"})[0]["success"]
 
 
+def test_nobody_is_her_own_duplicate(rig: Rig) -> None:
+    rig.fake.add_duplicate_rule(DuplicateRule("Contact", block=True))
+    rig.contact("C1", Email="a@b.co")
+    (result,) = rig.upsert({"Hub_Key__c": "C1", "Email": "A@B.CO"})
+    assert result["success"]
+    # In Salesforce's pages a person is only warned.
+    assert rig.fake.people.create("Contact", LastName="B", Email="a@b.co")
+
+
 def test_names_and_addresses_together(rig: Rig) -> None:
     rig.fake.add_duplicate_rule(DuplicateRule("Contact", fields=("LastName", "Title")))
     rig.contact("C1", LastName="Berg", Title="Dr")
