@@ -19,7 +19,7 @@ from simulator.wire import Fake, Request, Response
 
 LOGGER = logging.getLogger(__name__)
 MAX_HEAD = 64 * 1024
-MAX_BODY = 32 * 1024 * 1024
+MAX_BODY = 128 * 1024 * 1024  # the file of a bulk job, at most
 _RECEIVE = 256 * 1024
 _REASONS = {int(s): s.phrase for s in HTTPStatus}
 

@@ -82,7 +82,8 @@ def _type(record: Row) -> str:
 
 
 def _chunked(records: Sequence[Row]) -> None:
-    kinds = [str((r.get("attributes") or {}).get("type")) for r in records]
+    told = [record.get("attributes") for record in records]
+    kinds = [str(t.get("type")).lower() if isinstance(t, dict) else "" for t in told]
     if sum(1 for _ in groupby(kinds)) > MOST_CHUNKS:
         raise SalesforceError("LIMIT_EXCEEDED", f"more than {MOST_CHUNKS} chunks of types")
 

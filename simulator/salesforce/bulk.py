@@ -15,7 +15,12 @@ from simulator.salesforce import rows, writing
 from simulator.salesforce.batches import Step, attempt, upserts
 from simulator.salesforce.ids import whole
 from simulator.salesforce.org import Org
-from simulator.salesforce.problems import SalesforceError, malformed_id, not_found
+from simulator.salesforce.problems import (
+    NotBuiltError,
+    SalesforceError,
+    malformed_id,
+    not_found,
+)
 from simulator.salesforce.requests import Caller
 from simulator.salesforce.sheets import Header, Sheet, SheetError, read_sheet
 from simulator.salesforce.store import Table
@@ -132,6 +137,9 @@ class Jobs:
                 self._take(job, at_ms)
         except SalesforceError as gone:  # the key is no key any more, say
             job.error = f"InvalidBatch : {gone.message}"
+            self._end(job, "Failed", at_ms)
+        except NotBuiltError as missing:
+            job.error = f"the simulator has no {missing}"
             self._end(job, "Failed", at_ms)
         finally:
             self._org.acting_ms = None

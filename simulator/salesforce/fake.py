@@ -70,7 +70,7 @@ class SalesforceFake(Orders):
         except SalesforceError as refused:
             return self._refused(refused)
         except MatchesError as several:
-            base = request.path.rsplit("/", 2)[0]
+            base = path.rsplit("/", 2)[0]
             answer = Response.json(300, [f"{base}/{row_id}" for row_id in several.ids])
         except NotBuiltError as missing:
             told = [{"message": f"the simulator has no {missing}", "errorCode": "NOT_BUILT"}]

@@ -113,7 +113,7 @@ class Field:
             "nameField": self.name == "Name",
             "namePointing": len(self.references) > 1,
             "nillable": self.nillable,
-            "permissionable": self.custom and self.nillable,
+            "permissionable": self.nillable,
             "picklistValues": [_choice(c) for c in self.values] if picklist else [],
             "polymorphicForeignKey": len(self.references) > 1,
             "precision": self.precision if number and not whole else 0,

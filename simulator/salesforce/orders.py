@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,12 +17,17 @@ from simulator.salesforce.org import Choices, FakeQueue, FakeUser, Org, Time, Wr
 from simulator.salesforce.people import People
 from simulator.salesforce.queries import Queries
 from simulator.salesforce.rules import DuplicateRule, RowFault, ValidationRule
+from simulator.salesforce.store import Table, Values
 from simulator.salesforce.tokens import FakeApp, Tokens
 
 INTEGRATION = FakeUser("hub@broker.test", "Hub", "Broker", "hub@broker.test", password="fake-pass")  # noqa: S106
 """The user the hub logs in as."""
 SALES = FakeUser("sales@broker.test", "Sales", "Sam", "sales@broker.test")
 """The user who works in Salesforce's own pages."""
+
+_SYSTEM = frozenset((
+    "Id", "CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById", "SystemModstamp",
+))  # fmt: skip
 
 
 class Orders:
@@ -219,6 +224,34 @@ class Orders:
         with self._at_work():
             live = self.org.table(sobject).live()
             return {str(row[by]): dict(row) for row in live if row.get(by) is not None}
+
+    def snapshot(self, keys: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+        """All that lasts, comparable between runs whose ids were given in another order.
+
+        Args:
+            keys: for each sObject the field that names its records, ``{"Contact": "Hub_Key__c"}``;
+                records of others are named by their Name.
+        """
+        with self._at_work():
+            out = {}
+            for sobject in ("Account", "Contact", "Lead", "Task"):
+                table = self.org.table(sobject)
+                plain = [self._plain(table, row, keys) for row in table.live()]
+                out[sobject] = sorted(plain, key=lambda row: sorted(map(str, row.items())))
+            return out
+
+    def _plain(self, table: Table, row: Values, keys: Mapping[str, str]) -> dict[str, Any]:
+        out = {}
+        for name, value in row.items():
+            field = table.fields[name.lower()]
+            if name in _SYSTEM or value is None:
+                continue
+            if field.type == "reference":
+                parent = self.org.by_prefix[value[:3]]
+                told = parent.rows.get(value, {})
+                value = (parent.name, told.get(keys.get(parent.name, "Name"), told.get("Name")))
+            out[name] = value
+        return out
 
     def stats(self) -> dict[str, Any]:
         """Counters as a JSON object."""

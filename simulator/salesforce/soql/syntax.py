@@ -220,9 +220,8 @@ class _Parser:
         word = self._next.word
         while word in ("AND", "OR") and self._accept(word):
             parts.append(self._single())
-        if len(parts) > 1 and self._next.word in ("AND", "OR"):
-            # Documented: the two are only mixed with parentheses.
-            raise self._unexpected(self._next)
+        # Documented: the two are only mixed with parentheses. The other word ends the condition,
+        # and is then unexpected.
         return parts[0] if len(parts) == 1 else Both(word, tuple(parts))
 
     def _single(self) -> Condition:

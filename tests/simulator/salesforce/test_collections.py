@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -192,3 +193,34 @@ def test_two_thousand_records_by_key(rigs: Callable[..., Rig]) -> None:
         assert all(r["created"] for r in rig.upsert(*rows))
     assert [w.action for w in rig.fake.written if w.sobject == "Contact"] == ["create"] * 2000
     assert rig.fake.stats()["used_today"] == 10
+
+
+def test_what_is_taken_back_leaves_no_trace(rigs: Callable[..., Rig]) -> None:
+    """Random calls that fail as a whole: rows, keys and the log of writes are as before."""
+    rig = rigs(person_accounts=True, keep_writes=True)
+    rng = random.Random(7)
+    rig.fake.people.load("Contact", ({"LastName": "B", "Hub_Key__c": f"K{n}"} for n in range(10)))
+    for _ in range(60):
+        before = {s: rig.fake.records(s) for s in ("Contact", "Account")}
+        written = len(rig.fake.written)
+        records = [
+            rng.choice(
+                [
+                    T | {"Hub_Key__c": f"K{rng.randrange(20)}", "LastName": str(rng.random())},
+                    {"attributes": {"type": "Account"}, "LastName": "P", "Hub_Key__pc": "P1"},
+                    {"attributes": {"type": "Account"}, "Name": "Company"},
+                ]
+            )
+            for _ in range(rng.randrange(1, 8))
+        ]
+        records.sort(key=lambda r: str(r["attributes"]))
+        records.append(T | {"LastName": "B", "Stage__c": "Rich"})
+        body = {"allOrNone": True, "records": records}
+        results = rig.call("POST", "composite/sobjects", body).json()
+        assert not any(r["success"] for r in results)
+        assert {s: rig.fake.records(s) for s in ("Contact", "Account")} == before
+        assert len(rig.fake.written) == written
+    keys = {f"K{n}" for n in range(20)}
+    found = {k for k in keys if rig.call("GET", f"sobjects/Contact/Hub_Key__c/{k}").is_success}
+    assert found == {f"K{n}" for n in range(10)}
+    assert rig.call("GET", "sobjects/Account/Hub_Key__pc/P1").status_code == 404

@@ -80,6 +80,7 @@ def test_a_key_two_records_have(rig: Rig) -> None:
     answer = rig.call("PATCH", "sobjects/Contact/Email/X@y.co", {"Title": "Dr"})
     assert answer.status_code == 300
     assert answer.json() == [f"{V}/sobjects/Contact/{row_id}" for row_id in ids]
+    assert rig.call("GET", "sobjects/Contact/Email/x@y.co/").json() == answer.json()
     status, content = sdk_refused(rig.sf.Contact.upsert, "Email/x@y.co", {"Title": "Dr"})
     assert (status, len(content)) == (300, 2)
 
@@ -185,6 +186,7 @@ def test_what_refuses_a_record(
 
 def test_what_is_taken(rig: Rig) -> None:
     row = rig.read(rig.contact(
+        Code__c="1234567890",
         Source__c="Billboard",  # an open picklist takes all
         Tags__c="b;a",
         Deposits__c=12.345,
@@ -192,6 +194,7 @@ def test_what_is_taken(rig: Rig) -> None:
         FirstName=" Ana ",
         Vip__c=True,
     ))  # fmt: skip
+    assert row["Code__c"] == "1234567890"  # as long as it may be
     assert row["Source__c"] == "Billboard"
     assert row["Tags__c"] == "b;a"
     assert row["Deposits__c"] in (12.34, 12.35)

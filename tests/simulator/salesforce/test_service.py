@@ -140,6 +140,21 @@ def test_two_organisations_share_nothing(rigs: Callable[..., Rig]) -> None:
     assert len(two.fake.records("Contact")) == 1
 
 
+def test_runs_in_another_order_compare_as_equal(rigs: Callable[..., Rig]) -> None:
+    one, two = rigs(), rigs()
+    for rig, order in ((one, "12"), (two, "21")):
+        for n in order:
+            rig.world.sleep(int(n))
+            contact = rig.contact(f"C{n}", LastName=f"L{n}")
+            rig.create("Task", Subject=f"Call {n}", WhoId=contact)
+    keys = {"Contact": "Hub_Key__c"}
+    told = one.fake.snapshot(keys)
+    assert told == two.fake.snapshot(keys)
+    assert [row["WhoId"] for row in told["Task"]] == [("Contact", "C1"), ("Contact", "C2")]
+    one.contact("C1", Title="Dr")
+    assert one.fake.snapshot(keys) != told
+
+
 def test_many_threads(rig: Rig) -> None:
     def write(n: int) -> bool:
         rows = ({"Hub_Key__c": f"C{n}-{k}", "LastName": "B"} for k in range(20))
@@ -205,6 +220,15 @@ def test_a_contact_that_is_a_lead_already(rig: Rig) -> None:
     (result,) = rig.upsert({"Hub_Key__c": "C2", "Email": "a@b.co"})
     assert error_of(result)[0] == "DUPLICATES_DETECTED"
     assert rig.upsert({"Hub_Key__c": "C2", "Title": "Dr"})[0]["success"]
+
+
+def test_nobody_is_her_own_duplicate(rig: Rig) -> None:
+    rig.fake.add_duplicate_rule(DuplicateRule("Contact", block=True))
+    rig.contact("C1", Email="a@b.co")
+    (result,) = rig.upsert({"Hub_Key__c": "C1", "Email": "A@B.CO"})
+    assert result["success"]
+    # In Salesforce's pages a person is only warned.
+    assert rig.fake.people.create("Contact", LastName="B", Email="a@b.co")
 
 
 def test_names_and_addresses_together(rig: Rig) -> None:
