@@ -18,6 +18,10 @@ SOBJECTS: Mapping[CrmObject, str] = {
 }
 
 
+_SHOWN = {"multipicklist": "checkbox"}
+"""The hub's word for a field of several options."""
+
+
 @dataclass(frozen=True, slots=True)
 class Described:
     """An object: its properties by the hub's names, and what conversions need.
@@ -54,7 +58,7 @@ def _property(names: Names, row: Mapping[str, Any]) -> CrmProperty:
         name=names.ours(name),
         label=str(row.get("label") or name),
         type=TYPES.get(kind, "string"),
-        field_type=kind,
+        field_type=_SHOWN.get(kind, kind),
         # A picklist that is not restricted takes any value (documented).
         options=tuple(Option(str(v["value"]), str(v.get("label") or v["value"])) for v in options)
         if row.get("restrictedPicklist")

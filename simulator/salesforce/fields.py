@@ -62,6 +62,7 @@ class Field:
     custom: bool = False
     calculated: bool = False
     filterable: bool = True
+    help: str = ""
 
     @property
     def required(self) -> bool:
@@ -106,7 +107,7 @@ class Field:
             "groupable": self.filterable and not number,
             "htmlFormatted": False,
             "idLookup": self.id_lookup,
-            "inlineHelpText": None,
+            "inlineHelpText": self.help or None,
             "label": self.label,
             "length": self.length,
             "name": self.name,

@@ -105,6 +105,7 @@ def field_of(name: str, told: Metadata, *, on_activity: bool, activity_keys: boo
         scale=int(told.get("scale") or 0),
         custom=True,
         filterable=word != "LongTextArea",
+        help=str(told.get("inlineHelpText") or ""),
     )
 
 
@@ -136,6 +137,7 @@ def metadata_of(field: Field) -> dict[str, Any]:
         (w for w, kind in KINDS.items() if kind.type == field.type and w != "TextArea"), "Text"
     )
     told: dict[str, Any] = {"type": word, "label": field.label, "required": field.required}
+    told |= {"inlineHelpText": field.help} if field.help else {}
     kind = KINDS[word]
     if kind.key:
         told |= {"externalId": field.external_id, "unique": field.unique}
