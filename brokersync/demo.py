@@ -155,9 +155,8 @@ def run(out: Output, options: Options) -> dict[str, Any]:
     ):
         path = Path(folder) / "brokersync.yaml"
         database = f"sqlite:///{folder}/brokersync.db"
-        path.write_text(
-            yaml.safe_dump(configuration(world.described, database, options.crm)), encoding="utf-8"
-        )
+        settings = configuration(world.described, database, options.crm)
+        path.write_text(yaml.safe_dump(settings), encoding="utf-8")
         clock = WorldClock(world.described["clock"], Path(world.described["clock_file"]))
         hub = bootstrap.build(bootstrap.configuration(path), clock)
         try:

@@ -1,4 +1,4 @@
-"""The world's people in a Salesforce organisation: users and queues in place of HubSpot's owners."""
+"""The world's people in a Salesforce organisation: users and queues instead of owners."""
 
 from __future__ import annotations
 
