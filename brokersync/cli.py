@@ -150,7 +150,7 @@ def simulate(context: typer.Context) -> None:
 @app.command("init")
 def init_command(
     folder: Annotated[Path, typer.Argument(help="Where to; here if not given.")] = Path(),
-    crm_: Annotated[str, typer.Option("--crm", help="The CRM: hubspot.")] = "hubspot",
+    crm_: Annotated[str, typer.Option("--crm", help="The CRM: hubspot, salesforce.")] = "hubspot",
     sources: Annotated[
         str, typer.Option(help="What you have, of registry, sumsub and paymentiq.")
     ] = ",".join(init.SOURCES),
