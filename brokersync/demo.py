@@ -23,6 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from brokersync import bootstrap, explain
 from brokersync.output import Output, instant
 from brokersync.world import World, WorldClock, running
+from connectors.destination import CrmObject
 from mapping.errors import BrokersyncError
 from state import episodes, projection, schema, sources
 from state import explain as evidence
@@ -169,7 +170,8 @@ def run(out: Output, options: Options) -> dict[str, Any]:
 def _story(out: Output, hub: Hub, world: World, began: float) -> dict[str, Any]:
     for name, destination in hub.destinations.items():
         for obj, properties in wanted(hub, name).items():
-            destination.install(obj, properties)
+            if obj is not CrmObject.COMPANY or not destination.lacks(obj):
+                destination.install(obj, properties)
     figures = Figures()
     _first(out, hub, figures)
     _hours(out, hub, world, figures)

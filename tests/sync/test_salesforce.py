@@ -20,6 +20,7 @@ from simulator.story import HOUR_MS
 from state import schema
 from sync.crm_schema import wanted
 from sync.cycle import sync_once
+from sync.hub import Hub
 
 CLIENTS, DAYS, INSTALLED, EVERY_MS = 120, 52, 46, 3 * HOUR_MS
 
@@ -39,8 +40,7 @@ class Lived:
         path.write_text(yaml.safe_dump(configuration(world, database, crm)), encoding="utf-8")
         clock = WorldClock(world["clock"], Path(world["clock_file"]))
         self.hub = bootstrap.build(bootstrap.configuration(path), clock)
-        for obj, properties in wanted(self.hub, crm).items():
-            self.hub.destinations[crm].install(obj, properties)
+        _install(self.hub)
         simulation = self.server.simulation
         self.errors = dict(sync_once(self.hub).errors)
         for at in range(simulation.live_from, simulation.end_ms + 1, EVERY_MS):
@@ -60,6 +60,13 @@ class Lived:
         """Give back ports and databases."""
         self.hub.close()
         self.server.close()
+
+
+def _install(hub: Hub) -> None:
+    for name, destination in hub.destinations.items():
+        for obj, properties in wanted(hub, name).items():
+            if not destination.lacks(obj):
+                destination.install(obj, properties)
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +159,38 @@ def test_every_task_is_the_same(lives: Mapping[str, Lived]) -> None:
         who = people.get(theirs["OwnerId"]) or queues[theirs["OwnerId"]]
         assert who in (owner["email"], f"{owner['first_name']}_Queue")
         assert [contacts[theirs["WhoId"]]] == linked[key]
+
+
+def test_two_brands_feed_one_crm_each(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'registry.db'}"
+    server = SimulatorServer(Options(url, str(tmp_path), clients=80, days=49, day=INSTALLED))
+    world = server.description()
+    database = f"sqlite:///{tmp_path / 'hub.db'}"
+    settings, other = (configuration(world, database, crm) for crm in ("hubspot", "salesforce"))
+    settings["destinations"] |= other["destinations"]
+    settings["brands"]["beta"]["destination"] = "salesforce"
+    for name, team in other["teams"].items():
+        settings["teams"][name]["owners"] |= team["owners"]
+    path = tmp_path / "brokersync.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    clock = WorldClock(world["clock"], Path(world["clock_file"]))
+    hub = bootstrap.build(bootstrap.configuration(path), clock)
+    _install(hub)
+    simulation = server.simulation
+    for at in range(simulation.live_from, simulation.end_ms + 1, EVERY_MS):
+        simulation.advance_to(at)
+        assert sync_once(hub).errors == []
+    hubspot, org = simulation.hubspot, simulation.salesforce
+    written = {
+        "hubspot": [*hubspot.contacts("broker_client_id"), *hubspot.tasks("broker_task_key")],
+        "salesforce": [
+            *org.records("Contact", by="broker_client_id__c"),
+            *org.records("Task", by="broker_task_key__c"),
+        ],
+    }
+    assert {crm: {key.split(":")[0] for key in keys} for crm, keys in written.items()} == {
+        "hubspot": {"alpha"}, "salesforce": {"beta"},
+    }  # fmt: skip
+    hub.close()
+    clock.close()
+    server.close()
