@@ -22,6 +22,7 @@ from connectors.destination import (
     CrmRecord,
     Outcome,
     Owner,
+    Scopes,
     Write,
 )
 from connectors.salesforce import accounting, errors, install, queries, schema, tasks
@@ -85,6 +86,10 @@ class SalesforceDestination:
         found = self._client.describe(SOBJECTS[obj])
         missing = [right for right in ("createable", "updateable", "queryable") if not found[right]]
         return f"{SOBJECTS[obj]} is not {' or '.join(missing)} for the user" if missing else ""
+
+    def scopes(self) -> Scopes | None:
+        """None: what the integration user may do beyond need is not asked for yet."""
+        return None
 
     def describe(self, obj: CrmObject) -> Mapping[str, CrmProperty]:
         """The org's live schema, by the hub's names."""

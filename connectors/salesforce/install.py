@@ -164,14 +164,15 @@ def _granted(client: SalesforceClient, obj: CrmObject, fields: Sequence[str]) ->
     rows = [r for p in queries.select(client, "FieldPermissions", ("Field",), where) for r in p]
     with reading("FieldPermissions"):
         there = {str(row["Field"]).lower() for row in rows}
-    for name in fields:
-        full = f"{sobject}.{name}"
-        if full.lower() in there:
-            continue
+    hidden = [f"{sobject}.{name}" for name in fields]
+    hidden = [full for full in hidden if full.lower() not in there]
+    for full in hidden:
         grant = {"ParentId": set_id, "SobjectType": sobject, "Field": full,
                  "PermissionsRead": True, "PermissionsEdit": True}  # fmt: skip
         client.call("POST", "sobjects/FieldPermissions", body=grant)
-        done.append(f"let the permission set {PERMISSION_SET} see and edit {full}")
+    if hidden:
+        count = f"{len(hidden)} field{'s' if len(hidden) > 1 else ''} of {sobject}"
+        done.append(f"let the permission set {PERMISSION_SET} see and edit {count}")
     return done
 
 
