@@ -2,6 +2,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 BIN := .venv/bin
+CRM ?= hubspot
 STAMP := .venv/.brokersync-ready
 # pip must not ask anybody anything, nor follow a user site.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -19,14 +20,14 @@ help: ## show this list
 setup: $(STAMP) ## make .venv with everything pinned by hash (done once)
 	@:
 
-demo: setup ## two months of a simulated brokerage flow into a simulated HubSpot
-	@$(BIN)/brokersync demo
+demo: setup ## two months of a simulated brokerage flow into a simulated HubSpot (CRM=salesforce: that)
+	@$(BIN)/brokersync demo --crm $(CRM)
 
 test: setup ## all tests but the slow ones, on SQLite and PostgreSQL
-	@$(BIN)/python -m pytest -n auto -m "not slow" -q -rs
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" -q -rs
 
 test-all: setup ## all tests
-	@$(BIN)/python -m pytest -n auto -q -rs
+	@$(BIN)/python -m pytest -n auto --dist worksteal -q -rs
 
 check: setup ## lint, format, types, import layers, docs against code
 	@$(BIN)/ruff check --quiet .

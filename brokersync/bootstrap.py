@@ -45,7 +45,10 @@ SOURCES = {
 EVERY_S = {
     "psp": 60, "registry": 300, "kyc": 300, "trading": 300, "helpdesk": 300, "affiliate": 3600,
 }  # fmt: skip
-DESTINATIONS = {"hubspot": ("connectors.hubspot", "HubSpotDestination")}
+DESTINATIONS = {
+    "hubspot": ("connectors.hubspot", "HubSpotDestination"),
+    "salesforce": ("connectors.salesforce", "SalesforceDestination"),
+}
 
 
 @dataclass(frozen=True, slots=True)

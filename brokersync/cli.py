@@ -113,12 +113,15 @@ def demo_command(
     days: Annotated[int, typer.Option(min=10, max=365, help="Days of the story.")] = 60,
     day: Annotated[int, typer.Option(min=1, help="Day on which the hub is installed.")] = 46,
     seed: Annotated[int, typer.Option(help="Another seed is another brokerage.")] = 7,
+    crm_: Annotated[str, typer.Option("--crm", help="The CRM: hubspot, salesforce.")] = "hubspot",
 ) -> None:
     """A simulated brokerage flows into a simulated CRM, end to end. Needs no account."""
     if day >= days:
         raise ConfigError(f"--day {day} must be before the end of the story (--days {days})")
     out = Output(as_json=json_)
-    result = demo.run(out, demo.Options(clients, days, day, seed))
+    if crm_ not in bootstrap.DESTINATIONS:
+        raise ConfigError(f"--crm {crm_}: there is {' and '.join(bootstrap.DESTINATIONS)}")
+    result = demo.run(out, demo.Options(clients, days, day, seed, crm_))
     if json_:
         out.object(result)
     if result["errors"]:
@@ -147,7 +150,7 @@ def simulate(context: typer.Context) -> None:
 @app.command("init")
 def init_command(
     folder: Annotated[Path, typer.Argument(help="Where to; here if not given.")] = Path(),
-    crm_: Annotated[str, typer.Option("--crm", help="The CRM: hubspot.")] = "hubspot",
+    crm_: Annotated[str, typer.Option("--crm", help="The CRM: hubspot, salesforce.")] = "hubspot",
     sources: Annotated[
         str, typer.Option(help="What you have, of registry, sumsub and paymentiq.")
     ] = ",".join(init.SOURCES),

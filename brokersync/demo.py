@@ -23,6 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from brokersync import bootstrap, explain
 from brokersync.output import Output, instant
 from brokersync.world import World, WorldClock, running
+from connectors.destination import CrmObject
 from mapping.errors import BrokersyncError
 from state import episodes, projection, schema, sources
 from state import explain as evidence
@@ -43,6 +44,7 @@ class Options:
     days: int = 60
     day: int = 46
     seed: int = 7
+    crm: str = "hubspot"
 
 
 @dataclass(slots=True)
@@ -68,8 +70,12 @@ class Figures:
         self.last = cycle
 
 
-def configuration(world: Mapping[str, Any], database: str) -> dict[str, Any]:
-    """A configuration for a running simulation, as brokersync.yaml would hold it."""
+def configuration(world: Mapping[str, Any], database: str, crm: str = "hubspot") -> dict[str, Any]:
+    """A configuration for a running simulation, as brokersync.yaml would hold it.
+
+    Args:
+        crm: the type of the destination of all brands.
+    """
     start = datetime.fromtimestamp(world["start_ms"] / 1000, UTC) - _HISTORY
     live = datetime.fromtimestamp(world["live_from_ms"] / 1000, UTC).isoformat()
     brands, connections, rates = {}, {}, {}
@@ -79,7 +85,7 @@ def configuration(world: Mapping[str, Any], database: str) -> dict[str, Any]:
             "zone": brand["zone"],
             "base_currency": brand["base_currency"],
             "entity": brand["entity"],
-            "destination": "hubspot",
+            "destination": crm,
             "live_from": {"*": live},
         }
         rates[brand["base_currency"]] = brand["rates"]
@@ -104,29 +110,24 @@ def configuration(world: Mapping[str, Any], database: str) -> dict[str, Any]:
             "start_at": start.isoformat(),
             **brand["zendesk"],
         }
-    crm = world["hubspot"]
+    served = world[crm]
+    access = {n: v for n, v in served.items() if n not in ("owners", "teams")}
     return {
         "database": database,
         "brands": brands,
         "connections": connections,
-        "destinations": {
-            "hubspot": {
-                "type": "hubspot",
-                "base_url": crm["base_url"],
-                "access_token": crm["access_token"],
-            }
-        },
-        "teams": _teams(crm["teams"]),
+        "destinations": {crm: {"type": crm, **access}},
+        "teams": _teams(served["teams"], crm),
         "rates": {"fixed": rates},
     }
 
 
-def _teams(teams: Mapping[str, Any]) -> dict[str, Any]:
+def _teams(teams: Mapping[str, Any], crm: str) -> dict[str, Any]:
     round_the_clock = ("payments", "support")
     return {
         name: {
             **({"hours": "24/7"} if name in round_the_clock else {}),
-            "owners": {"hubspot": {"queue": team["queue"] or "", "members": list(team["members"])}},
+            "owners": {crm: {"queue": team["queue"] or "", "members": list(team["members"])}},
         }
         for name, team in teams.items()
     }
@@ -155,7 +156,8 @@ def run(out: Output, options: Options) -> dict[str, Any]:
     ):
         path = Path(folder) / "brokersync.yaml"
         database = f"sqlite:///{folder}/brokersync.db"
-        path.write_text(yaml.safe_dump(configuration(world.described, database)), encoding="utf-8")
+        settings = configuration(world.described, database, options.crm)
+        path.write_text(yaml.safe_dump(settings), encoding="utf-8")
         clock = WorldClock(world.described["clock"], Path(world.described["clock_file"]))
         hub = bootstrap.build(bootstrap.configuration(path), clock)
         try:
@@ -166,9 +168,10 @@ def run(out: Output, options: Options) -> dict[str, Any]:
 
 
 def _story(out: Output, hub: Hub, world: World, began: float) -> dict[str, Any]:
-    destination = hub.destinations["hubspot"]
-    for obj, properties in wanted(hub, "hubspot").items():
-        destination.install(obj, properties)
+    for name, destination in hub.destinations.items():
+        for obj, properties in wanted(hub, name).items():
+            if obj is not CrmObject.COMPANY or not destination.lacks(obj):
+                destination.install(obj, properties)
     figures = Figures()
     _first(out, hub, figures)
     _hours(out, hub, world, figures)
@@ -214,7 +217,7 @@ def _hours(out: Output, hub: Hub, world: World, figures: Figures) -> None:
 
 
 def _result(hub: Hub, figures: Figures, second: Cycle, seconds: float) -> dict[str, Any]:
-    counts = hub.destinations["hubspot"].counts
+    counts = [destination.counts for destination in hub.destinations.values()]
     with hub.store.reading() as connection:
         stages = projection.count_by_stage(connection)
         tasks: Counter[str] = Counter()
@@ -230,8 +233,8 @@ def _result(hub: Hub, figures: Figures, second: Cycle, seconds: float) -> dict[s
         "tasks": dict(sorted(tasks.items())),
         "rejects": rejects,
         "crm": {
-            "calls": counts.calls,
-            "rate_limited": counts.rate_limited,
+            "calls": sum(c.calls for c in counts),
+            "rate_limited": sum(c.rate_limited for c in counts),
             "contacts_written": figures.contacts_written,
             "tasks_written": figures.tasks_written,
             "companies_written": figures.companies_written,

@@ -21,7 +21,7 @@ from mapping.errors import ConfigError
 _HISTORY = timedelta(days=90)
 _START_S, _LOOK_S = 60.0, 0.25
 CONFIG, RULES, SECRETS, EXAMPLE = "brokersync.yaml", "rules.yaml", ".env", ".env.example"
-CRMS = ("hubspot",)
+CRMS = ("hubspot", "salesforce")
 SOURCES = ("registry", "sumsub", "paymentiq", "mt5_sql", "cellxpert", "zendesk")
 
 
@@ -94,7 +94,7 @@ def _world(path: Path | None, clock: Clock) -> Mapping[str, Any]:
             waited += _LOOK_S
             text = path.read_text(encoding="utf-8")
         found: dict[str, Any] = json.loads(text.partition("\n")[0])
-        if not {"brands", "registry", "hubspot"} <= found.keys():
+        if not {"brands", "registry", *CRMS} <= found.keys():
             raise _not_a_world(path)
     except (OSError, ValueError, AttributeError):
         raise _not_a_world(path) from None
@@ -290,37 +290,73 @@ _BY_BRAND: Mapping[str, Callable[[_Part], None]] = {
 
 
 def _destination(draft: _Draft, crm: str) -> None:
-    known = draft.world.get("hubspot", {})
-    draft.add(f"""
+    draft.add("\n\ndestinations:")
+    _BY_CRM[crm](draft, draft.world.get(crm, {}))
 
-destinations:
-  {crm}:
+
+def _hubspot(draft: _Draft, known: Mapping[str, Any]) -> None:
+    draft.add(f"""
+  hubspot:
     type: hubspot{_base_url(known)}
     access_token: {draft.secret("HUBSPOT_ACCESS_TOKEN", known.get("access_token"))}
     requests_per_10s: 190  # what your plan allows: 100 on Starter, 190 on Professional and up
 """)
 
 
+def _salesforce(draft: _Draft, known: Mapping[str, Any]) -> None:
+    key = draft.secret("SALESFORCE_CONSUMER_KEY", known.get("consumer_key"))
+    draft.add(f"""
+  salesforce:  # by an External Client App: connectors/salesforce/README.md says how to make one
+    type: salesforce
+    base_url: {known.get("base_url", "https://your-domain.my.salesforce.com")}  # Setup > My Domain
+    auth: {known.get("auth", "jwt")}
+    consumer_key: {key}
+""")
+    if known:
+        draft.add(f"""
+    consumer_secret: {draft.secret("SALESFORCE_CONSUMER_SECRET", known["consumer_secret"])}
+""")
+    else:
+        draft.add(f"""
+    username: hub@your-domain.example  # the integration user
+    private_key: {draft.secret("SALESFORCE_PRIVATE_KEY")}
+""")
+    draft.add("    share: 0.8  # of the org's daily calls, of which all its programs take")
+
+
+_BY_CRM: Mapping[str, Callable[[_Draft, Mapping[str, Any]], None]] = {
+    "hubspot": _hubspot,
+    "salesforce": _salesforce,
+}
+_EXAMPLES = {
+    "hubspot": ("8100200300", "8100200301", "8100200302", "8100200303"),
+    "salesforce": ("00G5e000001AbCdEAK", "0055e000001AbCdAAK", "0055e000001AbCeAAK",
+                   "0055e000001AbCfAAK"),
+}  # fmt: skip
+"""Owner ids as they look: a queue's, then people's."""
+
+
 def _teams(draft: _Draft, crm: str) -> None:
-    teams = draft.world.get("hubspot", {}).get("teams", {})
+    teams = draft.world.get(crm, {}).get("teams", {})
     draft.add("""
 
 # Who owns tasks: CRM owner ids, in quotes; `brokersync doctor` checks them. No owner, no task.
 # payments and support are open 24/7, the others Mon-Fri 9:00-18:00, unless you say otherwise.
 """)
     if not teams:
+        queue, *people = _EXAMPLES[crm]
         draft.add(f"""
 # teams:
 #   payments:
 #     owners:
-#       {crm}: {{queue: "8100200300"}}
+#       {crm}: {{queue: "{queue}"}}
 #   onboarding:
 #     hours: {{days: [mon, tue, wed, thu, fri], opens: 9:00, closes: 18:00}}
 #     owners:
-#       {crm}: {{members: ["8100200301", "8100200302"]}}
+#       {crm}: {{members: ["{people[0]}", "{people[1]}"]}}
 #   support:
 #     owners:
-#       {crm}: {{members: ["8100200303"]}}
+#       {crm}: {{members: ["{people[2]}"]}}
 """)
         return
     draft.add("teams:")

@@ -218,6 +218,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings.cellxpert": lambda: of_settings(connectors()["cellxpert"].settings_type),
     "settings.zendesk": lambda: of_settings(connectors()["zendesk"].settings_type),
     "settings.hubspot": lambda: of_settings(connectors()["hubspot"].settings_type),
+    "settings.salesforce": lambda: of_settings(connectors()["salesforce"].settings_type),
     "facts": facts,
     "fields": fields,
     "stages": stages,

@@ -386,10 +386,23 @@ class _Loader:
             self.off[str(name)] = missing[0]
         return bool(missing)
 
-    def _whole(self, stages: tuple[Stage, ...], fields: tuple[Field, ...]) -> None:
-        if not self.check.found and (not stages or stages[-1].when.text.strip().lower() != "true"):
+    def _last(self, stages: tuple[Stage, ...]) -> None:
+        """Everyone has a stage."""
+        written = self.data["stages"] or [{}]
+        name = str(written[-1].get("id"))
+        if family := self.off.get(name):
+            self.check.say(
+                "stages",
+                f"the last stage, {name}, takes in whoever is left, and reads {family}: no"
+                f" connection of the brand is of that family. Connect one",
+            )
+        elif not stages or stages[-1].when.text.strip().lower() != "true":
             self.check.say(
                 "stages", 'the last stage must be `when: "true"`, so that everyone has one'
             )
+
+    def _whole(self, stages: tuple[Stage, ...], fields: tuple[Field, ...]) -> None:
+        if not self.check.found:
+            self._last(stages)
         if len(fields) > 500:
             self.check.say("fields", f"{len(fields)} fields; a CRM record holds at most 500")

@@ -19,7 +19,7 @@ from simulator.wire import Fake, Request, Response
 
 LOGGER = logging.getLogger(__name__)
 MAX_HEAD = 64 * 1024
-MAX_BODY = 32 * 1024 * 1024
+MAX_BODY = 128 * 1024 * 1024  # the file of a bulk job, at most
 _RECEIVE = 256 * 1024
 _REASONS = {int(s): s.phrase for s in HTTPStatus}
 
@@ -156,7 +156,9 @@ def _read(connection: socket.socket, buffer: bytearray) -> tuple[Request, bool] 
 
 def _body(connection: socket.socket, buffer: bytearray, headers: dict[str, str]) -> bytes | None:
     if "transfer-encoding" in headers:
-        raise _UnreadableError(411)
+        if headers["transfer-encoding"].lower() != "chunked":
+            raise _UnreadableError(411)
+        return _chunks(connection, buffer)
     text = headers.get("content-length", "0")
     if not (text.isascii() and text.isdigit()):
         raise _UnreadableError(400)
@@ -173,6 +175,46 @@ def _body(connection: socket.socket, buffer: bytearray, headers: dict[str, str])
     body = bytes(buffer[:length])
     del buffer[:length]
     return body
+
+
+def _chunks(connection: socket.socket, buffer: bytearray) -> bytes | None:
+    """A body in chunks, as clients send one whose length they do not know. Trailers are skipped."""
+    body = bytearray()
+    while True:
+        line = _line(connection, buffer)
+        if line is None:
+            return None
+        digits = line.partition(b";")[0].strip()
+        if not digits or digits.strip(b"0123456789abcdefABCDEF"):
+            raise _UnreadableError(400)
+        length = int(digits, 16)
+        if len(body) + length > MAX_BODY:
+            raise _UnreadableError(413)
+        if not length:
+            break
+        while len(buffer) < length + 2:
+            received = connection.recv(_RECEIVE)
+            if not received:
+                return None
+            buffer += received
+        body += buffer[:length]
+        del buffer[: length + 2]
+    while line := _line(connection, buffer):
+        pass
+    return None if line is None else bytes(body)
+
+
+def _line(connection: socket.socket, buffer: bytearray) -> bytes | None:
+    while (end := buffer.find(b"\r\n")) < 0:
+        if len(buffer) > MAX_HEAD:
+            raise _UnreadableError(431)
+        received = connection.recv(_RECEIVE)
+        if not received:
+            return None
+        buffer += received
+    line = bytes(buffer[:end])
+    del buffer[: end + 2]
+    return line
 
 
 def _encoded(answer: Response, *, keep: bool) -> bytes:

@@ -16,6 +16,7 @@ from simulator.cellxpert import CellxpertFake
 from simulator.loopback import ClockServer, HttpServer
 from simulator.portal import OWNERS, TEAMS
 from simulator.registry import CRM_CLIENTS
+from simulator.salesforce_people import API_VERSION, APP, teams
 from simulator.simulation import ACCESS_TOKEN, Options, Simulation
 from simulator.wire import Fake, Request, Response
 from simulator.zendesk import ZendeskFake
@@ -100,6 +101,14 @@ class SimulatorServer:
                 "access_token": ACCESS_TOKEN,
                 "owners": [asdict(owner) for owner in OWNERS],
                 "teams": {name: asdict(team) for name, team in TEAMS.items()},
+            },
+            "salesforce": {
+                "base_url": self.fakes["salesforce"].url,
+                "auth": "client_credentials",
+                "consumer_key": APP.client_id,
+                "consumer_secret": APP.client_secret,
+                "api_version": API_VERSION,
+                "teams": {n: asdict(t) for n, t in teams(simulation.salesforce).items()},
             },
         }
 

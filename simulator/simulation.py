@@ -18,6 +18,7 @@ from simulator.metatrader.fake import MetaTrader
 from simulator.paymentiq import PaymentIQFake
 from simulator.portal import OWNERS
 from simulator.registry import RegistryTable
+from simulator.salesforce_people import organisation
 from simulator.story import DAY_MS, World
 from simulator.sumsub import SumsubFake
 from simulator.truth import ContactGroup, Profile, Task, TaskLedger, contacts, profile
@@ -97,7 +98,11 @@ class Simulation:
             }
             for name, brand in self.world.brands.items()
         }
-        self.fakes: dict[str, Fake] = {"hubspot": self.locked(self.hubspot.handle)}
+        self.salesforce = organisation(self.world)
+        self.fakes: dict[str, Fake] = {
+            "hubspot": self.locked(self.hubspot.handle),
+            "salesforce": self.locked(self.salesforce.handle),
+        }
         self.vendors: dict[str, Vendor] = {}
         for name, secrets in self.credentials.items():
             self.vendors[f"sumsub-{name}"] = SumsubFake(self.world, name, **secrets["sumsub"])
@@ -233,7 +238,8 @@ class Simulation:
         """What was asked of each fake."""
         with self.lock:
             calls = {name: {"calls": fake.calls} for name, fake in self.vendors.items()}
-            return {"hubspot": self.hubspot.stats(), **calls}
+            crms = {"hubspot": self.hubspot.stats(), "salesforce": self.salesforce.stats()}
+            return {**crms, **calls}
 
     def crm(self) -> dict[str, Any]:
         """What lies in the CRM's fake."""

@@ -113,7 +113,7 @@ def _paid(here: sa.CTE) -> sa.Select[Any]:
         .prefix_with("MATERIALIZED")
     )
     return (
-        _either(kept, p, p.c.at, 0)
+        _either(kept, p, p.c.at, _OF_PSP)
         .select_from(kept.join(p, and_(same(p, kept), p.c.currency == kept.c.currency)))
         .where(p.c.direction == "deposit", p.c.status == "succeeded", p.c.psp != "ledger")
     )
@@ -122,16 +122,23 @@ def _paid(here: sa.CTE) -> sa.Select[Any]:
 def _booked(here: sa.CTE) -> sa.Select[Any]:
     e = schema.ledger_entry
     return (
-        _either(here, e, e.c.at, 1)
+        _either(here, e, e.c.at, _OF_LEDGER)
         .select_from(here.join(e, same(e, here)))
         .where(e.c.deleted == 0, e.c.entry == "deposit", e.c.amount_minor > 0)
     )
 
 
-def _either(here: Any, rows: Any, at: Any, booked: int) -> sa.Select[Any]:
+# Written out, not bound: an engine groups by them.
+_OF_PSP: sa.ColumnElement[int] = sa.literal_column("0", sa.Integer)
+_OF_LEDGER: sa.ColumnElement[int] = sa.literal_column("1", sa.Integer)
+
+
+def _either(
+    here: Any, rows: Any, at: Any, booked: sa.ColumnElement[int]
+) -> sa.Select[Any]:  # fmt: skip
     return select(
         here.c.brand, here.c.client_id, rows.c.currency, rows.c.amount_minor, at.label("at"),
-        rows.c.external_id, sa.literal_column(str(booked), sa.Integer).label("booked"),
+        rows.c.external_id, booked.label("booked"),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ client, the name goes with it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam, select
@@ -36,12 +37,14 @@ def hands(connection: Connection) -> Hands:
 
 def links(connection: Connection, keys: Iterable[Key], kind: str) -> dict[Key, str]:
     """The stored links of some references."""
-    link = schema.identity_link
-    query = select(link.c.client_id).where(
-        link.c.brand == bindparam("b"), link.c.kind == kind, link.c.value == bindparam("v")
-    )
-    found = {k: connection.scalar(query, {"b": k[0], "v": k[1]}) for k in keys}
+    found = {k: connection.scalar(_LINK, {"b": k[0], "k": kind, "v": k[1]}) for k in keys}
     return {k: v for k, v in found.items() if v is not None}
+
+
+_l = schema.identity_link
+_LINK = select(_l.c.client_id).where(
+    _l.c.brand == bindparam("b"), _l.c.kind == bindparam("k"), _l.c.value == bindparam("v")
+)
 
 
 def store(
@@ -91,23 +94,28 @@ def _rekey(
 ) -> None:
     """Move the records that carry a changed reference to the client it now means."""
     moves = [
-        {"b": b, "v": v, "was": known.get((b, v), ""), "to": to} for (b, v), to in changed.items()
+        {"b": b, "k": kind, "v": v, "was": known.get((b, v), ""), "to": to}
+        for (b, v), to in changed.items()
     ]
     for table in schema.CURRENT.values():
         # A link that is new can only free records that waited unlinked: skip the writes if none.
         if not known and not _waiting(connection, table):
             continue
-        connection.execute(
-            sa.update(table)
-            .where(
-                table.c.brand == bindparam("b"),
-                table.c.client_id == bindparam("was"),
-                table.c.ref_kind == kind,
-                table.c.ref_value == bindparam("v"),
-            )
-            .values(client_id=bindparam("to")),
-            moves,
+        connection.execute(_move(table), moves)
+
+
+@cache
+def _move(table: sa.Table) -> sa.Update:
+    return (
+        sa.update(table)
+        .where(
+            table.c.brand == bindparam("b"),
+            table.c.client_id == bindparam("was"),
+            table.c.ref_kind == bindparam("k"),
+            table.c.ref_value == bindparam("v"),
         )
+        .values(client_id=bindparam("to"))
+    )
 
 
 def waits(table: sa.Table) -> sa.ColumnElement[bool]:
@@ -119,15 +127,24 @@ def waits(table: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def _waiting(connection: Connection, table: sa.Table) -> bool:
-    query = select(table.c.external_id).where(table.c.client_id == BLANK).limit(1)
-    return connection.scalar(query) is not None
+    return connection.scalar(_any_waiting(table)) is not None
+
+
+@cache
+def _any_waiting(table: sa.Table) -> sa.Select[tuple[str]]:
+    return select(table.c.external_id).where(table.c.client_id == BLANK).limit(1)
+
+
+@cache
+def _any(table: sa.Table) -> sa.Select[tuple[str]]:
+    return select(table.c.external_id).limit(1)
 
 
 def _follow(connection: Connection, changed: dict[Key, str], kind: str, at: int) -> None:
     """Records that moved and name their client take the name along."""
     for naming, names in NAMES.items():
         t = SPECS[naming].table
-        if connection.scalar(select(t.c.external_id).limit(1)) is None:
+        if connection.scalar(_any(t)) is None:
             continue
         owners = sorted({(b, to) for (b, _), to in changed.items()})
         for n in range(0, len(owners), _AT_ONCE):

@@ -347,12 +347,14 @@ class Acknowledged:
     """What the CRM holds of one record now, as stored (see :func:`encode`).
 
     ``hash`` is that of the desired state it fulfils; blank while something is still missing.
+    ``as_wanted``: ``text`` is that state to the letter, so the database need not be told it.
     """
 
     key: str
     crm_id: str
     text: str = field(repr=False)
     hash: str
+    as_wanted: bool = False
 
 
 def acknowledge(
@@ -370,10 +372,14 @@ def acknowledge(
     if not rows:
         return
     values = {"dest": destination, "obj": obj, "at": now, "new_fence": fence}
-    told = ((r.key, r.crm_id, r.text, r.hash) for r in rows)
-    staging.fill(connection, _told, told)
-    connection.execute(_keep(connection.dialect.name == "postgresql"), values)
+    keep = _keep(connection.dialect.name == "postgresql")
+    brief = ((r.key, r.crm_id, None if r.as_wanted else r.text, r.hash) for r in rows)
+    staging.fill(connection, _told, brief)
+    connection.execute(keep, values)
     if connection.execute(_FINISH, values).rowcount < len(rows):
+        # What is wanted may be another text by now.
+        staging.fill(connection, _told, ((r.key, r.crm_id, r.text, r.hash) for r in rows))
+        connection.execute(keep, values)
         connection.execute(_AGAIN, values)
 
 
@@ -387,8 +393,13 @@ _told = sa.Table(
 @cache
 def _keep(on_postgresql: bool) -> Any:
     """Into the shadow, in one statement."""
+    wanted = select(_d.c.body).where(
+        _mine(_d), _d.c.key == _told.c.key, _d.c.hash == _told.c.hash
+    ).scalar_subquery()  # fmt: skip
+    held = {"acknowledged": func.coalesce(_told.c.acknowledged, wanted, "")}
     told = select(
-        bindparam("dest", type_=schema.Id), bindparam("obj", type_=schema.Id), *_told.c,
+        bindparam("dest", type_=schema.Id), bindparam("obj", type_=schema.Id),
+        *[held.get(c.name, c) for c in _told.c],
         bindparam("at", type_=BigInteger), bindparam("new_fence", type_=BigInteger),
     ).where(sa.true())  # fmt: skip
     names = [c.name for c in _told.c] + ["seen_at", "fence"]

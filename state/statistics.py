@@ -30,7 +30,14 @@ class _Analyze(sa.schema.ExecutableDDLElement):
 
 @compiles(_Analyze)
 def _analyze(element: _Analyze, compiler: Any, **_: Any) -> str:
-    return f"ANALYZE {compiler.preparer.format_table(element.table)}"
+    """Of the columns that tables are joined and looked up by: the rest (raw rows of kilobytes among
+    it) takes five times as long to read, and no plan depends on it."""
+    table, quoted = element.table, compiler.preparer
+    keys = {c.name for index in table.indexes for c in index.columns} | {
+        c.name for c in table.primary_key
+    }
+    columns = ", ".join(quoted.quote(c.name) for c in table.columns if c.name in keys)
+    return f"ANALYZE {quoted.format_table(table)} ({columns})"
 
 
 def refresh(connection: Connection) -> None:

@@ -13,6 +13,7 @@ from mapping.errors import BrokersyncError, ConfigError, RetryableError, RoleErr
 from state import agenda, engine, intake, retention
 from sync.backlog import take
 from sync.edge import Edge
+from sync.heap import steady
 from sync.hub import Guard, Hub
 from sync.project import Projected, Projector, touch_all
 from sync.pull import Pulled, pull
@@ -167,6 +168,7 @@ def begin(connection: Connection, hub: Hub, role: Role, version: int) -> Cycle:
     return Cycle(engine.start_run(connection, role.me.kind, now, role.fence, version), now)
 
 
+@steady()
 def settle(
     hub: Hub, role: Role, version: int, cycle: Cycle, skip: Collection[str] = ()
 ) -> None:  # fmt: skip

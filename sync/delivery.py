@@ -92,9 +92,10 @@ class _Row:
         complete = self.refused is None and self.held.get(CONTACT) == self.body.get(CONTACT)
         acknowledged = None
         if self.crm_id:
-            text = self.claim.text if complete and self.as_stored else encode(self.held)
+            as_wanted = complete and self.as_stored
+            text = self.claim.text if as_wanted else encode(self.held)
             hash_ = self.claim.hash if complete else ""
-            acknowledged = Acknowledged(self.claim.key, self.crm_id, text, hash_)
+            acknowledged = Acknowledged(self.claim.key, self.crm_id, text, hash_, as_wanted)
         return Delivered(
             self.claim.key, acknowledged, complete, self.refused, self.wrote, self.created,
             self.associated, bool(self.crm_id) and not self.wrote and not self.claim.crm_id,

@@ -17,6 +17,7 @@ from mapping.money import Money
 from mapping.records import Record
 from state import gone, intake, sources, statistics
 from state.kinds import Price
+from sync.heap import steady
 from sync.hub import Guard, Hub
 
 _RETRY_BATCH = 500
@@ -40,6 +41,7 @@ class Pulled:
     failed: dict[str, BrokersyncError] = field(default_factory=dict)
 
 
+@steady()
 def pull(hub: Hub, guard: Guard) -> Pulled:
     """Pull every source once. One that fails is named and stops none of the others.
 

@@ -16,6 +16,11 @@ for _name in [n for n in os.environ if n.startswith(("BROKERSYNC_", "HUBSPOT_"))
         del os.environ[_name]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: some tests wait for a program that waits for the clock."""
+    return (os.cpu_count() or 1) + 1
+
+
 _LONGEST = ("tests/sync/test_truth", "tests/cli/test_run", "tests/sync/test_run_world")
 
 

@@ -14,6 +14,8 @@ from brokersync import bootstrap
 from config import yaml_file
 from config.settings import DEFAULT_RULES
 from mapping.errors import ConfigError
+from mapping.problems import RuleSetError
+from mapping.ruleset import load as load_rules
 
 GOOD = """\
 database: sqlite:///{folder}/hub.db
@@ -451,6 +453,16 @@ RULE_SET = [
 def test_a_mistake_in_the_rules_is_named(folder: Folder, bad: Bad) -> None:
     folder.rules = changed(RULES, bad)
     expect(folder.refusal(), "rules.yaml", folder.rules, bad)
+
+
+def test_without_a_client_table_the_refusal_names_it() -> None:
+    data = yaml_file.read(DEFAULT_RULES).data
+    with pytest.raises(RuleSetError) as caught:
+        load_rules(data, ["kyc", "psp"])
+    assert "reads registry" in str(caught.value)
+    with pytest.raises(RuleSetError) as caught:
+        load_rules({**data, "stages": []}, ["registry", "kyc", "psp"])
+    assert "so that everyone has one" in str(caught.value)
 
 
 def test_the_mistake_of_several_brands_is_named_once(folder: Folder) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -76,15 +76,20 @@ class Found:
     name: str
     columns: Mapping[str, str]
     indexed: frozenset[str]
+    _made: dict[str, Aliased] = field(default_factory=dict, compare=False, repr=False)
 
     def has(self, names: str) -> bool:
         """Whether all of these (separated by blanks) are there."""
         return all(name in self.columns for name in names.lower().split())
 
     def alias(self, alias: str) -> Aliased:
-        """The table in a query."""
-        columns = [sa.column(c, Wall() if n in _TIMES else None) for n, c in self.columns.items()]
-        return Aliased(self, sa.table(self.name, *columns).alias(alias))
+        """The table in a query, made once: a pull asks many small questions."""
+        if alias not in self._made:
+            columns = [
+                sa.column(c, Wall() if n in _TIMES else None) for n, c in self.columns.items()
+            ]
+            self._made[alias] = Aliased(self, sa.table(self.name, *columns).alias(alias))
+        return self._made[alias]
 
 
 class Aliased:

@@ -35,6 +35,11 @@ WORLD = {
         "teams": {"payments": {"queue": "1", "members": ["2"]},
                   "support": {"queue": None, "members": ["3", "4"]}},
     },
+    "salesforce": {
+        "base_url": "http://127.0.0.1:4", "auth": "client_credentials", "consumer_key": "3MVG9-x",
+        "consumer_secret": "sf-secret-x",
+        "teams": {"payments": {"queue": "00G1", "members": ["0051"]}},
+    },
 }  # fmt: skip
 
 
@@ -52,6 +57,23 @@ def _load(folder: Path, monkeypatch: pytest.MonkeyPatch) -> bootstrap.Configurat
             filled = "7" if name.endswith("MERCHANT_ID") else "sqlite:///x.db"
             monkeypatch.setenv(name, value.strip("'") or filled)
     return bootstrap.configuration(folder / "brokersync.yaml")
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_salesforce_by_either_way_of_signing_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, simulated: bool
+) -> None:
+    world = tmp_path / "world.json"
+    world.write_text(json.dumps(WORLD) + "\n")
+    more = {"simulate": world} if simulated else {}
+    _init(folder=tmp_path / "new", crm="salesforce", **more)
+    found = _load(tmp_path / "new", monkeypatch).settings
+    (settings,) = found.destinations.values()
+    assert settings["auth"] == ("client_credentials" if simulated else "jwt")
+    assert {b.destination for b in found.brands.values()} == {"salesforce"}
+    text = (tmp_path / "new" / "brokersync.yaml").read_text()
+    assert "sf-secret-x" not in text
+    assert ('queue: "00G1"' if simulated else "00G5e") in text
 
 
 @pytest.mark.parametrize(

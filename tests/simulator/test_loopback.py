@@ -81,12 +81,28 @@ def test_the_connection_ends_when_the_client_says_so(serve: Serve, head: bytes) 
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n", 413),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 411),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", 400),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffffff\r\n", 413),
         (b"GET / HTTP/1.1\r\nA: " + b"a" * loopback.MAX_HEAD, 431),
     ],
 )
 def test_unreadable_requests_are_refused(serve: Serve, sent: bytes, status: int) -> None:
     assert _raw(serve(_echo), sent).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_a_body_in_chunks(serve: Serve) -> None:
+    server = serve(_echo)
+    with httpx.Client() as client:
+        for parts in ([b"ab", b"c" * 300_000], [b"x"], []):
+            answer = client.post(server.url, content=iter(parts))
+            assert answer.json()["length"] == sum(map(len, parts))
+    assert server.requests == 3
+    head = b"POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\nConnection: close\r\n\r\n"
+    with_trailer = head + b"3;a=b\r\nabc\r\n0\r\nX-After: 1\r\n\r\n"
+    assert b'"length":3' in _raw(server, with_trailer)
+    assert _raw(server, head + b"5\r\nab") == b""
 
 
 def test_half_a_request_is_no_request(serve: Serve) -> None:

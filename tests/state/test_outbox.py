@@ -34,7 +34,7 @@ def claim(store: Store, limit: int = 10, now: int = NOW) -> list[Claim]:
 
 
 def acknowledge(store: Store, claim_: Claim) -> None:
-    row = Acknowledged(claim_.key, f"id-{claim_.key}", claim_.text, claim_.hash)
+    row = Acknowledged(claim_.key, f"id-{claim_.key}", claim_.text, claim_.hash, as_wanted=True)
     with store.transaction("test") as connection:
         outbox.acknowledge(connection, "crm", "contact", [row], NOW, 1)
 

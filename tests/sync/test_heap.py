@@ -29,6 +29,22 @@ def test_garbage_is_found_though_each_loop_sets_it_aside() -> None:
 
 
 def test_the_heap_is_as_it_was_afterwards() -> None:
+    usual = gc.get_threshold()
     with steady():
         assert gc.get_freeze_count() > 0
+        assert gc.get_threshold() > usual
     assert gc.get_freeze_count() == 0
+    assert gc.get_threshold() == usual
+
+
+def test_loops_that_overlap_end_with_the_last() -> None:
+    usual = gc.get_threshold()
+    pull, push = steady(), steady()
+    pull.__enter__()
+    push.__enter__()
+    pull.__exit__(None, None, None)
+    assert gc.get_freeze_count() > 0
+    assert gc.get_threshold() > usual
+    push.__exit__(None, None, None)
+    assert gc.get_freeze_count() == 0
+    assert gc.get_threshold() == usual

@@ -1,0 +1,98 @@
+"""Settings of one Salesforce org."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from connectors.base import ConnectorSettings
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+"""This machine: where a simulated org is."""
+NEEDS = {
+    "jwt": ("consumer_key", "username", "private_key"),
+    "client_credentials": ("consumer_key", "consumer_secret"),
+    "refresh_token": ("consumer_key", "consumer_secret", "refresh_token"),
+    "password": ("consumer_key", "consumer_secret", "username", "password"),
+}
+"""The settings each way of signing in needs."""
+
+
+class SalesforceSettings(ConnectorSettings):
+    """How to reach the org, how to sign in, and how much of its allowance the hub may take."""
+
+    base_url: str = Field(
+        title="My Domain URL",
+        description="Setup > My Domain, like https://acme.my.salesforce.com.",
+    )
+    auth: Literal["jwt", "client_credentials", "refresh_token", "password"] = Field(
+        "jwt",
+        title="How the hub signs in",
+        description="An External Client App in Setup > External Client App Manager. password is "
+        "legacy: Salesforce retires it in summer 2027.",
+    )
+    consumer_key: SecretStr = Field(title="Consumer key of the External Client App")
+    consumer_secret: SecretStr | None = Field(None, title="Its consumer secret")
+    username: str = Field("", title="The integration user", repr=False)
+    private_key: SecretStr | None = Field(
+        None, title="Private key (PEM) of the certificate uploaded to the External Client App"
+    )
+    audience: str = Field(
+        "https://login.salesforce.com",
+        title="Audience of the signed assertion",
+        description="https://test.salesforce.com for a sandbox.",
+    )
+    refresh_token: SecretStr | None = Field(None, title="Stored refresh token")
+    password: SecretStr | None = Field(None, title="Password with security token (legacy)")
+    api_version: str = Field(
+        "62.0", pattern=r"^[3-9][0-9]\.0$", title="API version", description="46.0 or newer."
+    )
+    connect_timeout_s: float = Field(10.0, gt=0, le=300, title="Seconds to wait for a connection")
+    read_timeout_s: float = Field(120.0, gt=0, le=600, title="Seconds to wait for an answer")
+    max_attempts: int = Field(5, ge=1, le=20, title="Tries of one request before giving up")
+    in_flight: int = Field(4, ge=1, le=20, title="Most calls at the same time")
+    max_bytes: int = Field(100_000_000, gt=0, title="Largest answer accepted, bytes")
+    daily_limit: int = Field(
+        100_000,
+        ge=1000,
+        title="The org's calls a day, for forecasts",
+        description="Until Salesforce itself says: 100,000 and more on Enterprise, 15,000 on "
+        "Developer.",
+    )
+    share: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        title="The used part of the daily limit at which the hub pauses",
+        description="All programs of the org count: the rest is left to them.",
+    )
+
+    @field_validator("base_url", "audience")
+    @classmethod
+    def _reachable_safely(cls, value: str) -> str:
+        """Credentials must not travel in the clear: plain http only to this machine."""
+        url = urlsplit(value)
+        if url.scheme != "https" and not (url.scheme == "http" and url.hostname in LOCAL):
+            raise ValueError("must begin with https:// (http:// only for this machine)")
+        if url.path.strip("/") or url.query or url.username:
+            raise ValueError("must be scheme and host only, like https://acme.my.salesforce.com")
+        if (url.hostname or "").endswith(".lightning.force.com"):
+            # Reported by many: sessions are not valid there.
+            raise ValueError("is the user interface: take the host that ends in .my.salesforce.com")
+        return value.rstrip("/")
+
+    @field_validator("api_version")
+    @classmethod
+    def _new_enough(cls, value: str) -> str:
+        if float(value) < 46:
+            raise ValueError("must be 46.0 or newer: older versions have no upsert of many records")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> SalesforceSettings:
+        missing = [name for name in NEEDS[self.auth] if not getattr(self, name)]
+        if missing:
+            raise ValueError(f"auth: {self.auth} needs {', '.join(missing)}")
+        return self

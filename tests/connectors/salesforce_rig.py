@@ -1,0 +1,85 @@
+"""The real Salesforce destination over a real socket to a simulated org, on the world's time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import cache
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+from connectors.base import Boundary, Context, no_boundary
+from connectors.destination import CrmObject, CrmProperty
+from connectors.salesforce.destination import SalesforceDestination
+from connectors.salesforce.settings import SalesforceSettings
+from simulator.loopback import HttpServer
+from simulator.salesforce import FakeApp, FakeQueue, SalesforceFake
+from tests.fakes.hubspot import TestWorld
+
+USER = "hub@broker.test"
+KEY = CrmProperty("broker_client_id", "Broker client id", "string", unique=True)
+TASK_KEY = CrmProperty("broker_task_key", "Broker task key", "string", unique=True)
+STAGE = CrmProperty("brokerage_stage", "Stage", "string")
+
+
+@cache
+def key_pair() -> tuple[str, str]:
+    """A private key and the certificate made with it, PEM both."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + dt.timedelta(days=3650))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return private.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+class SalesforceRig:
+    """An org, and a hub's destination pointed at it. ``settings`` change the hub's."""
+
+    def __init__(self, boundary: Boundary = no_boundary, **org: Any) -> None:
+        self.world = TestWorld()
+        app = FakeApp("consumer", "secret", key_pair()[1], approved=(USER,), run_as=USER)
+        queues = (FakeQueue("Retention"),)
+        options = {"apps": (app,), "queues": queues, "keep_writes": True}
+        self.fake = SalesforceFake(self.world, **(options | org))
+        self.server = HttpServer(self.fake)
+        self.boundary = boundary
+        self.crm = self.destination()
+
+    def settings(self, **changed: Any) -> SalesforceSettings:
+        """Client credentials, unless told otherwise."""
+        usual = {
+            "base_url": self.server.url, "auth": "client_credentials", "consumer_key": "consumer",
+            "consumer_secret": "secret", "username": USER, "api_version": "60.0",
+        }  # fmt: skip
+        return SalesforceSettings(**(usual | changed))
+
+    def destination(self, **changed: Any) -> SalesforceDestination:
+        """A hub's end; several may look at one org."""
+        zones = {"alpha": "Europe/Nicosia", "beta": "Europe/London"}
+        context = Context("crm", zones, self.world.clock, self.boundary)
+        return SalesforceDestination(self.settings(**changed), context)
+
+    def install(self) -> list[str]:
+        """What a hub needs of contacts and tasks."""
+        done = [*self.crm.install(CrmObject.CONTACT, [KEY, STAGE])]
+        return [*done, *self.crm.install(CrmObject.TASK, [TASK_KEY])]
+
+    def close(self) -> None:
+        """Free the port."""
+        self.crm.close()
+        self.server.close()

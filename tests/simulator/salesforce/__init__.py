@@ -1,0 +1,1 @@
+"""The fake Salesforce, seen through simple-salesforce and plain HTTP."""
