@@ -13,7 +13,7 @@ from config import yaml_file
 from config.settings import DEFAULT_RULES
 from mapping.facts import ABANDONED_AFTER_MS
 from mapping.ruleset import load
-from state import fact_sides, fact_views, facts_sql, projection, schema
+from state import episodes, fact_sides, fact_views, facts_sql, projection, readback, schema
 from state.evaluate import Evaluator
 from state.fact_calendar import Figures
 from state.staging import fresh
@@ -191,6 +191,9 @@ def test_sqlite_reads_only_the_clients_on_the_list(tmp_path: Any) -> None:
         facts_sql.compute(connection, "alpha", NOW, Figures())
         list(Evaluator(rules).rows(connection, "alpha", NOW, {}))
         projection.members(connection, "hubspot")
+        episodes.open_of_work(connection)
+        episodes.latest_of_work(connection)
+        readback.owners_of_work(connection, "hubspot")
         steps = [
             step[-1]
             for sql, values in asked
@@ -200,7 +203,48 @@ def test_sqlite_reads_only_the_clients_on_the_list(tmp_path: Any) -> None:
     stored = {t.name for t in schema.metadata.sorted_tables} | {"last", "first", "asked", "later"}
     of_stored = [s for s in steps if s.split()[0] in {"SCAN", "SEARCH"} and s.split()[1] in stored]
     read = {"payment", "movement", "fact", "contact_member", "trading_day", "ledger_entry",
-            "ticket", "attribution", "payout", "risk_flag", "balance"}  # fmt: skip
+            "ticket", "attribution", "payout", "risk_flag", "balance", "episode",
+            "crm_shadow"}  # fmt: skip
     assert read <= {s.split()[1] for s in of_stored}
-    assert [s for s in of_stored if "client_id=?" not in s and "external_id=?" not in s] == []
+    known = ("client_id=?", "external_id=?", "key=?")
+    assert [s for s in of_stored if not any(k in s for k in known)] == []
     store.close()
+
+
+def test_sqlite_finds_due_clients_by_their_times(tmp_path: Any) -> None:
+    """A tick of the clock must not read every client of the brand."""
+    store = Store(f"sqlite:///{tmp_path / 'due.db'}")
+    store.migrate()
+    asked: list[tuple[str, Any]] = []
+    with store.transaction("test") as connection:
+        sa.event.listen(
+            connection, "before_cursor_execute",
+            lambda _c, _cursor, sql, values, *_more: asked.append((sql, values)),
+        )  # fmt: skip
+        assert projection.fill_work(connection, 10, NOW, {"alpha": NOW, "beta": NOW}) == 0
+        steps = [
+            step[-1]
+            for sql, values in list(asked)
+            if "due_at" in sql
+            for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
+        ]
+    assert sum("due_at<?" in s for s in steps) == 3  # rules, and the facts of each brand
+    assert [s for s in steps if s.startswith("SCAN") and s.split()[1] in {"profile", "fact"}] == []
+    store.close()
+
+
+def test_the_nth_deposit_is_paired_with_the_nth_booking_of_its_amount(store: Store) -> None:
+    account = {"brand": "alpha", "client_id": "C1", "source": "mt5", "version_at": T0}
+    with store.transaction("test") as connection:
+        client(connection, "C1")
+        real = {"account_class": "real", "currency": "EUR", "external_id": "mt5:1"}
+        connection.execute(sa.insert(schema.trading_account).values(**account, **real))
+        for n in range(3):
+            pay(connection, "C1", f"d{n}", T0 + n, currency="EUR")
+        booking = {"entry": "deposit", "currency": "EUR"}
+        for number, amount, at in (("b0", 100, T0 + 9), ("b1", 100, T0 + 8), ("b2", 77, T0 + 7)):
+            row = {**account, **booking, "external_id": number, "amount_minor": amount, "at": at}
+            connection.execute(sa.insert(schema.ledger_entry).values(**row))
+        found = facts(connection)
+    # Two of three deposits are booked; the booking of another amount is nobody's.
+    assert (found["uncredited_at"], found["unpaid_credit_at"]) == (T0 + 2, T0 + 7)
