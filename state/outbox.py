@@ -282,7 +282,8 @@ def _place(row: Any) -> Place:
 
 def _due(needed_by_tasks: bool) -> sa.Subquery:
     """The next rows. Each status is read in the order of its index, and no further than needed."""
-    rows = sa.union_all(*[select(_next(s, needed_by_tasks)) for s in (PENDING, ASIDE)]).subquery()
+    needed = _put_on_by_waiting_tasks() if needed_by_tasks else None
+    rows = sa.union_all(*[select(_next(s, needed)) for s in (PENDING, ASIDE)]).subquery()
     most = bindparam("most", type_=BigInteger)
     return select(rows).order_by(rows.c.priority, rows.c.key).limit(most).subquery("due")
 
@@ -308,7 +309,7 @@ def _take(needed_by_tasks: bool) -> sa.Update:
     return sa.update(_o).where(_mine(_o), _o.c.key.in_(due)).values(status=IN_FLIGHT, fence=fence)
 
 
-def _next(status: str, needed_by_tasks: bool) -> sa.Subquery:
+def _next(status: str, needed: sa.CTE | None) -> sa.Subquery:
     query = (
         select(_o.c.key, _o.c.priority, _o.c.attempts)
         .where(_mine(_o), _o.c.status == status,
@@ -319,9 +320,11 @@ def _next(status: str, needed_by_tasks: bool) -> sa.Subquery:
         .order_by(_o.c.priority, _o.c.key)
         .limit(bindparam("most", type_=BigInteger))
     )  # fmt: skip
-    if needed_by_tasks:
+    if needed is not None:
         known = select(_s.c.key).where(_mine(_s), _s.c.key == _o.c.key, _s.c.crm_id != "")
-        query = query.where(_o.c.key.in_(_put_on_by_waiting_tasks()), ~sa.exists(known))
+        # From the few that are needed on: PostgreSQL would ask of each pending one whether it is.
+        query = query.select_from(needed.join(_o, _o.c.key == needed.c.contact))
+        query = query.where(~sa.exists(known))
     return query.subquery(status)
 
 
@@ -331,15 +334,16 @@ def _mine(table: sa.Table) -> sa.ColumnElement[bool]:
                 table.c.object == bindparam("obj"))  # fmt: skip
 
 
-def _put_on_by_waiting_tasks() -> sa.CompoundSelect[tuple[str]]:
-    """Keys of the contacts that tasks in the outbox are put on."""
+def _put_on_by_waiting_tasks() -> sa.CTE:
+    """Keys of the contacts that tasks in the outbox are put on, each once."""
     waits = _o.alias("waits")
-    return sa.union_all(*[
+    found = sa.union(*[
         select(t.c.contact)
         .select_from(waits.join(t, t.c.key == waits.c.key))
         .where(waits.c.destination == bindparam("dest"), waits.c.object == "task")
         for t in (schema.episode, schema.digest)
     ])  # fmt: skip
+    return found.cte("needed").prefix_with("MATERIALIZED")
 
 
 @dataclass(slots=True)
