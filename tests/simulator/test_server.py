@@ -54,7 +54,7 @@ def _control(told: dict[str, Any], method: str, path: str, body: Any = None) -> 
 def test_it_says_where_everything_is(running: dict[str, Any]) -> None:
     assert set(running) == {
         "control", "clock", "clock_file", "start_ms", "story_ms", "now_ms", "end_ms",
-        "live_from_ms", "registry", "brands", "hubspot",
+        "live_from_ms", "registry", "brands", "hubspot", "salesforce",
     }  # fmt: skip
     assert running["live_from_ms"] == running["start_ms"] + 10 * DAY_MS
     assert set(running["brands"]) == {"alpha", "beta"}
