@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -50,6 +50,22 @@ class CrmProperty:
 
 MARK = "Kept by brokersync."
 """In the description of each property the hub creates: it knows its own by it."""
+
+
+def unusable(
+    obj: CrmObject, wanted: Iterable[CrmProperty], present: Mapping[str, CrmProperty]
+) -> list[str]:
+    """What is there in a form the hub cannot use: type and uniqueness do not change any more."""
+    wrong = []
+    for prop in wanted:
+        have = present.get(prop.name)
+        if have is None:
+            continue
+        if have.type != prop.type:
+            wrong.append(f"{prop.name} is of type {have.type}, needed is {prop.type}")
+        elif prop.unique and not have.unique and obj is not CrmObject.TASK:
+            wrong.append(f"{prop.name} does not require unique values, which it must")
+    return wrong
 
 
 @dataclass(frozen=True, slots=True)

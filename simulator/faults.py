@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 from simulator.story import World
 from simulator.wire import Response
@@ -53,3 +55,36 @@ class Faults:
         if not self.pad_bytes:
             return response
         return Response(response.status, response.body + b" " * self.pad_bytes, response.headers)
+
+
+class Ordered(Protocol):
+    """A fault for one call."""
+
+    @property
+    def path(self) -> str:
+        """Only for calls whose path contains this."""
+
+
+F = TypeVar("F", bound=Ordered)
+
+
+class Queue(Generic[F]):
+    """Faults waiting for their call, in order: how the CRMs' fakes are told what to show."""
+
+    def __init__(self) -> None:
+        self._waiting: list[F | None] = []
+
+    def add(self, faults: Iterable[F | None]) -> None:
+        """Queue faults; None lets one call pass."""
+        self._waiting.extend(faults)
+
+    def clear(self) -> None:
+        """Forget what is queued."""
+        self._waiting.clear()
+
+    def take(self, path: str) -> F | None:
+        """The fault for a call of ``path``, if one is due: the first whose ``path`` matches."""
+        for index, fault in enumerate(self._waiting):
+            if fault is None or fault.path in path:
+                return self._waiting.pop(index)
+        return None

@@ -25,15 +25,14 @@ from connectors.hubspot import errors
 from connectors.hubspot.pacer import Pacer
 from connectors.hubspot.settings import WINDOW_S, HubSpotSettings
 from connectors.instants import skew_s
-from mapping.errors import AmbiguousError, ProtocolError, QuotaError, RetryableError
+from connectors.patience import again, backoff, surely_not_applied, telling
+from mapping.errors import ProtocolError
 
 log = logging.getLogger(__name__)
 
 _VERSIONED = re.compile(r"/crm/v[34]/(objects|properties|owners|pipelines|associations)(?=/|$)")
 _READS = ("/batch/read", "/search", "/access-token-info")
 _CREATES = ("/tasks/batch/create",)  # the one write of the hub that is not idempotent
-_FIRST_WAIT_S = 1.0
-_LONGEST_WAIT_S = 30.0
 
 
 class Answer(Protocol):
@@ -98,11 +97,11 @@ class GuardedPool:
             sleep=self._clock.sleep,
             stop=stop_after_attempt(settings.max_attempts),
             wait=_wait,
-            retry=retry_if_exception(_again),
-            before_sleep=_told,
+            retry=retry_if_exception(again),
+            before_sleep=telling(log),
             reraise=True,
         )
-        self._creating = self._retrying.copy(retry=retry_if_exception(_surely_not_applied))
+        self._creating = self._retrying.copy(retry=retry_if_exception(surely_not_applied))
 
     def request(
         self,
@@ -210,32 +209,11 @@ def _whole(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() else None
 
 
-def _again(error: BaseException) -> bool:
-    """Whether the same request may be sent again at once (that is, within a minute)."""
-    return (
-        isinstance(error, RetryableError)
-        and not isinstance(error, QuotaError)
-        and (error.retry_after_s or 0) <= errors.PATIENCE_S
-    )
-
-
-def _surely_not_applied(error: BaseException) -> bool:
-    return _again(error) and not isinstance(error, AmbiguousError)
-
-
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, errors.RateLimitError):
         return 0.0  # the pacer makes everybody wait, this call among them
-    if isinstance(error, RetryableError) and error.retry_after_s:
-        return error.retry_after_s
-    return float(min(_FIRST_WAIT_S * 2 ** (state.attempt_number - 1), _LONGEST_WAIT_S))
-
-
-def _told(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, RetryableError):
-        log.info("%s; try %d failed, trying again", error.log, state.attempt_number)
+    return backoff(state)
 
 
 class HubSpotClient:

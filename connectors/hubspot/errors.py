@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.destination import NoRightError, Refused
+from connectors.shapes import as_list, as_mapping, of_form
 from mapping.errors import (
     AmbiguousError,
     BrokersyncError,
@@ -24,7 +25,6 @@ from mapping.errors import (
     RetryableError,
 )
 
-PATIENCE_S = 60.0  # a longer wait than this is not slept out inside a call
 LOCK_S = 2.0  # documented: 423 lasts 2 s
 WINDOW_S = 10.0  # 429 without Retry-After: the burst window
 _MOVE_S = 3600.0  # 477 without Retry-After: the account moves between data centres
@@ -94,28 +94,28 @@ class RefusalError(ProtocolError):
 
 def details(body: Mapping[str, Any]) -> Details:
     """Read an error body or a 207's entry, tolerating every shape."""
-    context = _mapping(body.get("context"))
-    errors = [e for e in _list(body.get("errors")) if isinstance(e, Mapping)]
+    context = as_mapping(body.get("context"))
+    errors = [e for e in as_list(body.get("errors")) if isinstance(e, Mapping)]
     message = body.get("message")
     message = message if isinstance(message, str) else ""
     problems = list(_in_message(message))
     scopes = _texts(context.get("requiredGranularScopes"), _SCOPE)
     for error in errors:
-        inner = _mapping(error.get("context"))
+        inner = as_mapping(error.get("context"))
         scopes += _texts(inner.get("requiredGranularScopes"), _SCOPE)
-        code = _form(error.get("code"), _CODE)
+        code = of_form(error.get("code"), _CODE)
         names = _texts(inner.get("propertyName"), _NAME)
         problems += [(name, code) for name in names] or ([("", code)] if code else [])
     needed = _texts(context.get("properties"), _NAME)
     problems += [(name, "REQUIRED_PROPERTY") for name in needed]
     return Details(
-        category=_form(body.get("category"), _CODE),
-        sub_category=_form(body.get("subCategory"), _CODE),
+        category=of_form(body.get("category"), _CODE),
+        sub_category=of_form(body.get("subCategory"), _CODE),
         problems=tuple(dict.fromkeys(problems)),
         scopes=tuple(dict.fromkeys(scopes)),
         existing_id="".join(_texts(context.get("existingId"), re.compile(r"\d{1,20}"))[:1]),
-        policy=_form(body.get("policyName"), _CODE),
-        correlation=_form(body.get("correlationId"), re.compile(r"[0-9a-f-]{8,40}")),
+        policy=of_form(body.get("policyName"), _CODE),
+        correlation=of_form(body.get("correlationId"), re.compile(r"[0-9a-f-]{8,40}")),
         key_unusable=not problems and bool(_UNUSABLE_KEY.search(message)),
     )
 
@@ -128,26 +128,14 @@ def _in_message(message: str) -> Iterable[tuple[str, str]]:
         rows = json.loads(message.removeprefix(_VALUES))
     except ValueError:
         return
-    for row in _list(rows):
+    for row in as_list(rows):
         if isinstance(row, Mapping):
-            yield _form(row.get("name"), _NAME), _form(row.get("error"), _CODE)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _form(value: Any, form: re.Pattern[str]) -> str:
-    return value if isinstance(value, str) and form.fullmatch(value) else ""
+            yield of_form(row.get("name"), _NAME), of_form(row.get("error"), _CODE)
 
 
 def _texts(value: Any, form: re.Pattern[str]) -> list[str]:
     values = value if isinstance(value, list) else [value]
-    return [text for text in (_form(v, form) for v in values) if text]
+    return [text for text in (of_form(v, form) for v in values) if text]
 
 
 def _log(what: str, status: int, found: Details) -> str:
@@ -169,7 +157,7 @@ def from_answer(
         what: method and path, for the log.
     """
     try:
-        found = details(_mapping(json.loads(body)))
+        found = details(as_mapping(json.loads(body)))
     except ValueError:
         found = Details()  # HTML, or cut off
     log = _log(what, status, found)

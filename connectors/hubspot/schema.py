@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from connectors.destination import MARK, CrmObject, CrmProperty, Option
+from connectors.destination import MARK, CrmObject, CrmProperty, Option, unusable
 from connectors.hubspot.client import HubSpotClient, reading
 from connectors.hubspot.errors import RefusalError
 from connectors.hubspot.settings import HubSpotSettings
@@ -94,16 +94,7 @@ def _usable(
     obj: CrmObject, wanted: Iterable[CrmProperty], present: Mapping[str, CrmProperty]
 ) -> None:
     """Type and uniqueness cannot be changed once a property exists."""
-    wrong = []
-    for prop in wanted:
-        have = present.get(prop.name)
-        if have is None:
-            continue
-        if have.type != prop.type:
-            wrong.append(f"{prop.name} is of type {have.type}, needed is {prop.type}")
-        elif prop.unique and not have.unique and obj is not CrmObject.TASK:
-            wrong.append(f"{prop.name} does not require unique values, which it must")
-    if wrong:
+    if wrong := unusable(obj, wanted, present):
         raise ConfigError(
             f"HubSpot's {TYPES[obj]} have properties the hub cannot use: {'; '.join(wrong)}. "
             f"Delete them in HubSpot (Settings > Properties) or map the fields to other names."

@@ -145,7 +145,8 @@ class SalesforceDestination:
         rows = queries.among(self._client, SOBJECTS[obj], self._fields(obj, properties), key, keys)
         with reading("query"):
             found = [self._record(obj, row, properties) for row in rows]
-        return {record.key: record for record in found if record.key in set(keys)}
+        asked = set(keys)  # Salesforce may compare without case
+        return {record.key: record for record in found if record.key in asked}
 
     def read_ids(
         self, obj: CrmObject, crm_ids: Sequence[str], properties: Sequence[str]

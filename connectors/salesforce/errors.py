@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.destination import GONE, NoRightError, Refused
+from connectors.shapes import as_list, as_mapping, of_form
 from mapping.errors import (
     AmbiguousError,
     BrokersyncError,
@@ -24,7 +25,6 @@ from mapping.errors import (
     RetryableError,
 )
 
-PATIENCE_S = 60.0  # a longer wait than this is not slept out inside a call
 _QUOTA_S = 900.0  # the window of 24 h rolls: a look every quarter of an hour
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,99}")
@@ -67,7 +67,7 @@ def details(body: Any) -> Details:
     first: Mapping[str, Any] = entries[0] if entries else {}
     message = first.get("message")
     message = message if isinstance(message, str) else ""
-    code = _form(first.get("errorCode") or first.get("statusCode"), _CODE) or "UNKNOWN"
+    code = of_form(first.get("errorCode") or first.get("statusCode"), _CODE) or "UNKNOWN"
     # Live captures spell the key without its second l; later versions may not.
     found = first.get("duplicateResut") or first.get("duplicateResult")
     duplicate = found if isinstance(found, Mapping) else {}
@@ -82,33 +82,21 @@ def details(body: Any) -> Details:
 
 
 def _fields(code: str, named: Any, message: str) -> Iterable[str]:
-    yield from (n for n in _list(named) if _form(n, _NAME))
+    yield from (n for n in as_list(named) if of_form(n, _NAME))
     if code == "REQUIRED_FIELD_MISSING" and (inside := _LISTED.search(message)):
-        yield from (n.strip() for n in inside[1].split(",") if _form(n.strip(), _NAME))
+        yield from (n.strip() for n in inside[1].split(",") if of_form(n.strip(), _NAME))
     if code in ("INVALID_FIELD", "INVALID_FIELD_FOR_INSERT_UPDATE"):
-        yield from (n for n in _IN_PLACE.findall(message) if _form(n, _NAME))
+        yield from (n for n in _IN_PLACE.findall(message) if of_form(n, _NAME))
 
 
 def _existing(code: str, duplicate: Mapping[str, Any], message: str) -> Iterable[str]:
-    for result in _list(duplicate.get("matchResults")):
-        for match in _list(_mapping(result).get("matchRecords")):
-            record = _form(_mapping(_mapping(match).get("record")).get("Id"), _RECORD)
+    for result in as_list(duplicate.get("matchResults")):
+        for match in as_list(as_mapping(result).get("matchRecords")):
+            record = of_form(as_mapping(as_mapping(match).get("record")).get("Id"), _RECORD)
             if record:
                 yield record
     if code == "DUPLICATE_VALUE":
         yield from (w for w in message.split()[-1:] if _RECORD.fullmatch(w))
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _form(value: Any, form: re.Pattern[str]) -> str:
-    return value if isinstance(value, str) and form.fullmatch(value) else ""
 
 
 class RefusalError(ProtocolError):

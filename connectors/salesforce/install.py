@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from connectors.destination import CrmObject, CrmProperty, Option
+from connectors.destination import CrmObject, CrmProperty, Option, unusable
 from connectors.salesforce import queries
 from connectors.salesforce.client import SalesforceClient, reading, soql_text
 from connectors.salesforce.errors import RefusalError
@@ -51,16 +51,7 @@ def _usable(
     obj: CrmObject, wanted: Sequence[CrmProperty], present: Mapping[str, CrmProperty]
 ) -> None:
     """Type and uniqueness cannot be changed safely once a field holds values."""
-    wrong = []
-    for prop in wanted:
-        have = present.get(prop.name)
-        if have is None:
-            continue
-        if have.type != prop.type:
-            wrong.append(f"{prop.name} is of type {have.type}, needed is {prop.type}")
-        elif prop.unique and not have.unique and obj is not CrmObject.TASK:
-            wrong.append(f"{prop.name} does not require unique values, which it must")
-    if wrong:
+    if wrong := unusable(obj, wanted, present):
         raise ConfigError(
             f"Salesforce's {SOBJECTS[obj]} has fields the hub cannot use: {'; '.join(wrong)}. "
             f"Delete them in Setup > Object Manager or map the fields to other names."

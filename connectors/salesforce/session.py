@@ -15,11 +15,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
 from connectors.base import Context
 from connectors.destination import CallCount
 from connectors.instants import skew_s
+from connectors.patience import again, backoff, surely_not_applied, telling
 from connectors.salesforce import errors
 from connectors.salesforce.quota import Quota
 from connectors.salesforce.settings import SalesforceSettings
@@ -34,7 +35,6 @@ from mapping.errors import (
 
 log = logging.getLogger(__name__)
 
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
 ONCE = "X-Brokersync-Once"
 """A header of a write that must not be sent twice; it does not leave the hub."""
 _FREE = "/services/data"  # documented: the list of versions is not counted
@@ -64,12 +64,12 @@ class Guard(HTTPAdapter):
         self._retrying = Retrying(
             sleep=context.clock.sleep,
             stop=stop_after_attempt(settings.max_attempts),
-            wait=_wait,
-            retry=retry_if_exception(_again),
-            before_sleep=_told,
+            wait=backoff,
+            retry=retry_if_exception(again),
+            before_sleep=telling(log),
             reraise=True,
         )
-        self._once = self._retrying.copy(retry=retry_if_exception(_surely_not_applied))
+        self._once = self._retrying.copy(retry=retry_if_exception(surely_not_applied))
 
     def send(  # type: ignore[override]
         self, request: requests.PreparedRequest, **ignored: Any
@@ -196,29 +196,6 @@ def _unsure(request: requests.PreparedRequest, error: Exception, *, write: bool)
         "Salesforce did not answer in time or cut the connection.",
         f"salesforce {_what(request)}: {type(error).__name__}",
     )
-
-
-def _again(error: BaseException) -> bool:
-    """Whether the same request may be sent again at once (that is, within a minute)."""
-    return (
-        isinstance(error, RetryableError)
-        and not isinstance(error, QuotaError)
-        and (error.retry_after_s or 0) <= errors.PATIENCE_S
-    )
-
-
-def _surely_not_applied(error: BaseException) -> bool:
-    return _again(error) and not isinstance(error, AmbiguousError)
-
-
-def _wait(state: RetryCallState) -> float:
-    return float(min(_FIRST_WAIT_S * 2 ** (state.attempt_number - 1), _LONGEST_WAIT_S))
-
-
-def _told(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, RetryableError):
-        log.info("%s; try %d failed, trying again", error.log, state.attempt_number)
 
 
 def guarded(settings: SalesforceSettings, context: Context, counts: CallCount) -> requests.Session:

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from simulator.faults import Queue
 from simulator.hubspot import associations, objects, schema
 from simulator.hubspot.account import FakeOwner, account, owners, token_info
-from simulator.hubspot.faults import Fault, Faults
+from simulator.hubspot.faults import Fault
 from simulator.hubspot.limits import Limiter, refusal
 from simulator.hubspot.portal import Choices, Portal, Time, Written
 from simulator.hubspot.problems import (
@@ -95,7 +96,7 @@ class HubSpotFake:
         self._expired = False
         self._retry_after = retry_after
         self._zone = time_zone
-        self._faults = Faults()
+        self._faults: Queue[Fault] = Queue()
         self._lock = threading.RLock()
 
     # The wire

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -66,25 +65,3 @@ _USUAL = {
     ),
     503: ("SERVER_UNAVAILABLE", "Server temporarily unavailable"),
 }
-
-
-class Faults:
-    """Faults waiting for their call, in order."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Fault | None] = []
-
-    def add(self, faults: Iterable[Fault | None]) -> None:
-        """Queue faults; None lets one call pass."""
-        self._waiting.extend(faults)
-
-    def clear(self) -> None:
-        """Forget what is queued."""
-        self._waiting.clear()
-
-    def take(self, path: str) -> Fault | None:
-        """The fault for a call of ``path``, if one is due: the first whose ``path`` matches."""
-        for index, fault in enumerate(self._waiting):
-            if fault is None or fault.path in path:
-                return self._waiting.pop(index)
-        return None

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from simulator.faults import Queue
 from simulator.salesforce import setup
 from simulator.salesforce.bulk import Jobs
-from simulator.salesforce.faults import Fault, Faults
+from simulator.salesforce.faults import Fault
 from simulator.salesforce.fields import Choice, Field
 from simulator.salesforce.limits import Quota
 from simulator.salesforce.org import Choices, FakeQueue, FakeUser, Org, Time, Written
@@ -99,7 +100,7 @@ class Orders:
         self.latency_s = latency_s
         self.calls: Counter[str] = Counter()
         self.refused_calls = 0
-        self._faults = Faults()
+        self._faults: Queue[Fault] = Queue()
         self._lock = threading.RLock()
         self.people = People(self.org, self._at_work, self.user_ids[users[1].username])
 

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from functools import cache
 from typing import Any
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 
 from connectors.base import Boundary, Context, no_boundary
 from connectors.destination import CrmObject, CrmProperty
@@ -17,34 +10,13 @@ from connectors.salesforce.destination import SalesforceDestination
 from connectors.salesforce.settings import SalesforceSettings
 from simulator.loopback import HttpServer
 from simulator.salesforce import FakeApp, FakeQueue, SalesforceFake
+from tests.certificates import key_pair
 from tests.fakes.hubspot import TestWorld
 
 USER = "hub@broker.test"
 KEY = CrmProperty("broker_client_id", "Broker client id", "string", unique=True)
 TASK_KEY = CrmProperty("broker_task_key", "Broker task key", "string", unique=True)
 STAGE = CrmProperty("brokerage_stage", "Stage", "string")
-
-
-@cache
-def key_pair() -> tuple[str, str]:
-    """A private key and the certificate made with it, PEM both."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
-    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start + dt.timedelta(days=3650))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return private.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 class SalesforceRig:

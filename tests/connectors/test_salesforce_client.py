@@ -22,7 +22,8 @@ from mapping.errors import (
 )
 from simulator.salesforce import FakeApp, Fault
 from simulator.wire import Request, Response
-from tests.connectors.salesforce_rig import USER, SalesforceRig, key_pair
+from tests.certificates import key_pair
+from tests.connectors.salesforce_rig import USER, SalesforceRig
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import json
 import time
 from collections.abc import Callable
@@ -11,45 +10,19 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 from simple_salesforce import Salesforce
 from simple_salesforce.exceptions import SalesforceAuthenticationFailed, SalesforceExpiredSession
 
 from simulator.salesforce import DuplicateRule, FakeApp, FakeUser, Fault
+from tests.certificates import key_pair
 from tests.simulator.salesforce.rig import Rig, sdk_refused
 
 TOKEN = "/services/oauth2/token"
 USER = "hub@broker.test"
 
 
-def _pair() -> tuple[str, str]:
-    """A private key and the certificate made with it, PEM both."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
-    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start + dt.timedelta(days=3650))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return private.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
-KEY, CERTIFICATE = _pair()
-OTHER_KEY, _ = _pair()
+KEY, CERTIFICATE = key_pair()
+OTHER_KEY, _ = key_pair("other")
 APP = FakeApp("consumer", "secret", CERTIFICATE, approved=(USER,), run_as=USER)
 
 
