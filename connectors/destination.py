@@ -197,6 +197,8 @@ class Destination(Protocol):
     counts: CallCount
     daily_limit: int | None
     """Calls a day by configuration, until the CRM itself says."""
+    schema_calls: int
+    """Calls that describing contacts and tasks takes."""
 
     def check(self) -> None:
         """Prove that token and scopes work."""

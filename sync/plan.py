@@ -90,7 +90,7 @@ def plan(hub: Hub) -> dict[str, Planned]:
                 off = partners.off(connection, CrmObject.COMPANY.value, [name])
                 if not hub.schema_checked.get(name):
                     # The first push of a process reads the schema.
-                    one.calls += len(CrmObject) - 1
+                    one.calls += destination.schema_calls
                     one.calls += companies * (_PROBES + (name not in off))
                 for obj, needed_by_tasks in ORDER:
                     if obj is not CrmObject.COMPANY or (companies and name not in off):

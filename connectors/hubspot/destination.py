@@ -63,6 +63,7 @@ class HubSpotDestination:
     manifest = MANIFEST
     settings_type = HubSpotSettings
     batch = 100  # documented: inputs of one object batch
+    schema_calls = 2
 
     def __init__(
         self, settings: HubSpotSettings, context: Context, *, pool: Pool | None = None

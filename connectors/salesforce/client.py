@@ -26,9 +26,11 @@ class SalesforceClient:
             :class:`connectors.salesforce.session.Guard`.
     """
 
-    def __init__(self, settings: SalesforceSettings, context: Context, counts: CallCount) -> None:
+    def __init__(
+        self, settings: SalesforceSettings, context: Context, counts: CallCount, pool: Any = None
+    ) -> None:
         self._settings = settings
-        self._session = guarded(settings, context, counts)
+        self._session, self._guard = guarded(settings, context, counts, pool)
         self._building = threading.Lock()
         self._sdk: Any = None
 
@@ -103,6 +105,8 @@ class SalesforceClient:
 
     def user_id(self) -> str:
         """The integration user."""
+        if told := self._guard.user_id():
+            return told
         answer = self._session.get(f"{self._settings.base_url}/services/oauth2/userinfo")
         with reading("userinfo"):
             return str(answer.json()["user_id"])

@@ -49,18 +49,21 @@ class SalesforceDestination:
     manifest = MANIFEST
     settings_type = SalesforceSettings
     batch = MOST
+    schema_calls = 3  # both objects, and which task statuses are closed
 
-    def __init__(self, settings: SalesforceSettings, context: Context) -> None:
+    def __init__(self, settings: SalesforceSettings, context: Context, pool: Any = None) -> None:
+        """``pool``: stands in for urllib3's pools, to reach an org in the same process."""
         self.name = context.name
         self.settings = settings
         self.counts = CallCount()
         self.daily_limit: int | None = settings.daily_limit
         self._clock = context.clock
         self._zones = context.brands
-        self._client = SalesforceClient(settings, context, self.counts)
+        self._client = SalesforceClient(settings, context, self.counts, pool)
         self._describing = threading.Lock()
         self._described: dict[CrmObject, Described] = {}
-        self._statuses: tasks.Statuses | None = None
+        self._statuses = tasks.Statuses()
+        self._nobody = ""
 
     # Rights and schema
 
@@ -93,7 +96,10 @@ class SalesforceDestination:
 
     def describe(self, obj: CrmObject) -> Mapping[str, CrmProperty]:
         """The org's live schema, by the hub's names."""
+        self._nobody = self._nobody or self._client.user_id()
         found = schema.describe(self._client, obj)
+        if obj is CrmObject.TASK:
+            self._statuses = self._asked_statuses()
         self._described[obj] = found
         return found.properties
 
@@ -226,18 +232,24 @@ class SalesforceDestination:
             properties=self._shown(obj, row, properties),
             associated=frozenset({str(who)} if who else ()),
             key=str(row.get(self._key(obj)) or ""),
-            owner=str(row.get("OwnerId") or ""),
+            owner=self._owner(row.get("OwnerId")),
             emails=frozenset({email.lower()} if email else ()),
         )
+
+    def _owner(self, crm_id: Any) -> str:
+        """Each record has an owner: what nobody took is the integration user's."""
+        return "" if crm_id == self._nobody else str(crm_id or "")
 
     def _shown(
         self, obj: CrmObject, row: Mapping[str, Any], properties: Sequence[str]
     ) -> dict[str, str]:
         if obj is CrmObject.TASK:
-            return tasks.inbound(properties, row, self._due)
+            return tasks.inbound(properties, row, self._due, self._nobody)
         kinds, names = self._known(obj).kinds, self._api_names(obj, properties)
         return {
-            ours: inward(kinds.get(api, "string"), row.get(api))
+            ours: self._owner(row.get(api))
+            if api == "OwnerId"
+            else inward(kinds.get(api, "string"), row.get(api))
             for ours, api in zip(properties, names, strict=True)
         }
 
@@ -277,12 +289,13 @@ class SalesforceDestination:
         known = self._known(obj)
         if obj is CrmObject.TASK:
             zone = tasks.zone_of(write.key, self._zones)
-            said = tasks.outbound(write.properties, zone, self._task_statuses(), self._due)
+            said = tasks.outbound(write.properties, zone, self._statuses, self._due, self._nobody)
             return {known.names.api(name): value for name, value in said.items()}
         found: dict[str, Json] = {}
         for name, text in write.properties.items():
             api = known.names.api(name)
             try:
+                text = text or (self._nobody if api == "OwnerId" else "")
                 found[api] = outward(known.kinds.get(api, "string"), text)
             except ValueError as error:
                 raise ValueError("not a value of the field's type", api) from error
@@ -292,13 +305,11 @@ class SalesforceDestination:
     def _due(self) -> str:
         return tasks.DUE if tasks.DUE in self._known(CrmObject.TASK).kinds else tasks.REMINDER
 
-    def _task_statuses(self) -> tasks.Statuses:
-        if self._statuses is None:
-            names = ("ApiName", "IsClosed", "IsDefault", "SortOrder")
-            rows = [r for p in queries.select(self._client, "TaskStatus", names, "") for r in p]
-            with reading("TaskStatus"):
-                self._statuses = tasks.statuses(rows)
-        return self._statuses
+    def _asked_statuses(self) -> tasks.Statuses:
+        names = ("ApiName", "IsClosed", "IsDefault", "SortOrder")
+        rows = [r for p in queries.select(self._client, "TaskStatus", names, "") for r in p]
+        with reading("TaskStatus"):
+            return tasks.statuses(rows)
 
     def _send(
         self, obj: CrmObject, writes: Sequence[Write], rows: Mapping[str, dict[str, Any]],

@@ -29,7 +29,7 @@ _QUOTA_S = 900.0  # the window of 24 h rolls: a look every quarter of an hour
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,99}")
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,79}")
-_RECORD = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+RECORD = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 _LISTED = re.compile(r"\[([A-Za-z0-9_, ]{1,400})\]")
 _IN_PLACE = re.compile(r"(?:column|field[s]?:?)\s+'?([A-Za-z][A-Za-z0-9_]{0,99})'?")
 _TOO_MANY_LONG = "ConcurrentPerOrgLongTxn"  # documented marker, in no language
@@ -92,11 +92,11 @@ def _fields(code: str, named: Any, message: str) -> Iterable[str]:
 def _existing(code: str, duplicate: Mapping[str, Any], message: str) -> Iterable[str]:
     for result in as_list(duplicate.get("matchResults")):
         for match in as_list(as_mapping(result).get("matchRecords")):
-            record = of_form(as_mapping(as_mapping(match).get("record")).get("Id"), _RECORD)
+            record = of_form(as_mapping(as_mapping(match).get("record")).get("Id"), RECORD)
             if record:
                 yield record
     if code == "DUPLICATE_VALUE":
-        yield from (w for w in message.split()[-1:] if _RECORD.fullmatch(w))
+        yield from (w for w in message.split()[-1:] if RECORD.fullmatch(w))
 
 
 class RefusalError(ProtocolError):

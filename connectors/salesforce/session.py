@@ -81,6 +81,10 @@ class Guard(HTTPAdapter):
         answer: requests.Response = retrying(self._signed_in, request)
         return answer
 
+    def user_id(self) -> str:
+        """Whom the hub is signed in as; blank if Salesforce did not say."""
+        return self._tokens.user_id()
+
     def _at_home(self, url: str) -> str:
         """simple-salesforce writes https whatever it is told: scheme and host are the setting's.
 
@@ -198,13 +202,21 @@ def _unsure(request: requests.PreparedRequest, error: Exception, *, write: bool)
     )
 
 
-def guarded(settings: SalesforceSettings, context: Context, counts: CallCount) -> requests.Session:
-    """A session for simple-salesforce: nothing of the environment, no redirects, no cookies."""
+def guarded(
+    settings: SalesforceSettings, context: Context, counts: CallCount, pool: Any = None
+) -> tuple[requests.Session, Guard]:
+    """A session for simple-salesforce: nothing of the environment, no redirects, no cookies.
+
+    Args:
+        pool: instead of urllib3's pools of connections.
+    """
     session = requests.Session()
     session.trust_env = False
     session.max_redirects = 0
     guard = Guard(settings, context, counts)
+    if pool is not None:
+        guard.poolmanager = pool
     session.adapters.clear()
     session.mount("https://", guard)
     session.mount("http://", guard)
-    return session
+    return session, guard
