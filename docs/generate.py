@@ -178,7 +178,7 @@ def sources() -> str:
     rows = []
     for type_, class_ in connectors().items():
         manifest = class_.manifest
-        kinds = ", ".join(manifest.kinds) or "written to: contacts, tasks"
+        kinds = ", ".join(manifest.kinds) or "written to: contacts, tasks, companies"
         link = f"[README](../{manifest.docs})"
         family = ", ".join((manifest.family, *manifest.also))
         rows.append((f"`{type_}`", manifest.title, family, kinds, link))

@@ -1,4 +1,4 @@
-"""Salesforce as the hub's destination: contacts and tasks by the hub's own unique keys.
+"""Salesforce as the hub's destination: contacts, tasks and accounts by the hub's own unique keys.
 
 Records known by their id are updated by it and never created anew; others are upserted by the
 unique external id, 200 a call. All writes but the creation of tasks without such an id are
@@ -20,8 +20,10 @@ from connectors.destination import (
     CrmObject,
     CrmProperty,
     CrmRecord,
+    NoRightError,
     Outcome,
     Owner,
+    Refused,
     Scopes,
     Write,
 )
@@ -38,6 +40,12 @@ KEYS = {
     CrmObject.TASK: "broker_task_key",
     CrmObject.COMPANY: "broker_partner_key",
 }
+_OWN: Mapping[CrmObject, tuple[str, ...]] = {
+    CrmObject.CONTACT: ("Email",),
+    CrmObject.TASK: ("WhoId",),
+    CrmObject.COMPANY: (),
+}
+"""What is read of each record beside what was asked for."""
 _COLLECTIONS = "composite/sobjects"
 _LOCK_WAITS_S = (1.0, 2.0, 4.0, 8.0)
 _MERGES = 5  # a survivor may have been merged in turn
@@ -80,15 +88,14 @@ class SalesforceDestination:
                 f"{offered[-1] if offered else 'none'}): set api_version of this destination."
             )
         for obj in (CrmObject.CONTACT, CrmObject.TASK):
+            if why := self.lacks(obj):
+                raise NoRightError(f"{why}: give its permission set what is missing.")
             self.describe(obj)
 
     def lacks(self, obj: CrmObject) -> str:
-        """Why the integration user may not write such records; partners are not written yet."""
-        if obj is CrmObject.COMPANY:
-            return "partners are not written to Salesforce"
-        found = self._client.describe(SOBJECTS[obj])
-        missing = [right for right in ("createable", "updateable", "queryable") if not found[right]]
-        return f"{SOBJECTS[obj]} is not {' or '.join(missing)} for the user" if missing else ""
+        """The rights on the object that the integration user lacks, as Setup names them."""
+        missing = schema.lacking(self._client, SOBJECTS[obj])
+        return f"the integration user may not: {', '.join(missing)}" if missing else ""
 
     def scopes(self) -> Scopes | None:
         """None: what the integration user may do beyond need is not asked for yet."""
@@ -160,10 +167,11 @@ class SalesforceDestination:
         """Records by Salesforce's ids; a merged one gives the survivor."""
         self._bounded(crm_ids)
         names = [*self._fields(obj, properties), "IsDeleted"]
-        if obj is CrmObject.CONTACT:
+        if obj is not CrmObject.TASK:
             names.append("MasterRecordId")
         found: dict[str, CrmRecord] = {}
-        asked = {crm_id: crm_id for crm_id in crm_ids}  # asked id -> where it is looked for now
+        # What is no id would fail the whole query. Asked id -> where it is looked for now.
+        asked = {crm_id: crm_id for crm_id in crm_ids if errors.RECORD.fullmatch(crm_id)}
         for _ in range(_MERGES):
             wanted = sorted(set(asked.values()))
             rows = queries.among(self._client, SOBJECTS[obj], names, "Id", wanted, deleted=True)
@@ -213,8 +221,7 @@ class SalesforceDestination:
                 ]
 
     def _fields(self, obj: CrmObject, properties: Sequence[str]) -> list[str]:
-        own = ["Id", "OwnerId", self._key(obj)]
-        own += ["WhoId"] if obj is CrmObject.TASK else ["Email"]
+        own = ["Id", "OwnerId", self._key(obj), *_OWN[obj]]
         return [*own, *self._api_names(obj, properties)]
 
     def _api_names(self, obj: CrmObject, properties: Sequence[str]) -> list[str]:
@@ -267,7 +274,17 @@ class SalesforceDestination:
         sent = [w for w in writes if w.key in rows]
         self._send(obj, [w for w in sent if w.crm_id], rows, out)
         self._send(obj, [w for w in sent if not w.crm_id], rows, out)
+        self._permitted(obj, out)
         return [out[write.key] for write in writes]
+
+    def _permitted(self, obj: CrmObject, out: Mapping[str, Outcome]) -> None:
+        """Where every row was refused, ask whether it was the right that is missing.
+
+        The code alone does not tell: an Apex trigger or the sharing of a record has the same.
+        """
+        denied = [o for o in out.values() if isinstance(o, Refused) and o.code in errors.DENIED]
+        if denied and len(denied) == len(out) and (why := self.lacks(obj)):
+            raise NoRightError(f"{why}: give its permission set what is missing.")
 
     def _row(self, obj: CrmObject, write: Write, out: dict[str, Outcome]) -> dict[str, Any] | None:
         """The write as Salesforce takes it, its type first; None, and a refusal, if it is none."""

@@ -30,6 +30,7 @@ _QUOTA_S = 900.0  # the window of 24 h rolls: a look every quarter of an hour
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,99}")
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,79}")
 RECORD = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+"""A record's id."""
 _LISTED = re.compile(r"\[([A-Za-z0-9_, ]{1,400})\]")
 _IN_PLACE = re.compile(r"(?:column|field[s]?:?)\s+'?([A-Za-z][A-Za-z0-9_]{0,99})'?")
 _TOO_MANY_LONG = "ConcurrentPerOrgLongTxn"  # documented marker, in no language
@@ -42,7 +43,13 @@ ORG_WIDE = frozenset({"STORAGE_LIMIT_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"})
 """Codes of a row that say nothing of the row: the run stops, and no row is to blame."""
 _ABSENT = frozenset({"ENTITY_IS_DELETED", "NOT_FOUND", "INVALID_CROSS_REFERENCE_KEY"})
 _RIGHTS = frozenset({"API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED", "INSUFFICIENT_ACCESS",
-                     "OPERATION_TOO_LARGE", "FUNCTIONALITY_NOT_ENABLED"})  # fmt: skip
+                     "OPERATION_TOO_LARGE", "FUNCTIONALITY_NOT_ENABLED",
+                     "INVALID_TYPE"})  # fmt: skip
+"""INVALID_TYPE: an object the user may not read is, to her, none (assumed)."""
+DENIED = frozenset({"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "INSUFFICIENT_ACCESS",
+                    "INSUFFICIENT_ACCESS_OR_READONLY", "INVALID_TYPE",
+                    "INVALID_TYPE_FOR_OPERATION"})  # fmt: skip
+"""Codes of a row that may mean a missing right on the object (assumed)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class Names:
     """
 
     def __init__(self, obj: CrmObject, api_names: Iterable[str]) -> None:
-        self._standard = {} if obj is CrmObject.TASK else STANDARD
+        self._standard = STANDARD if obj is CrmObject.CONTACT else {}
         self._spelled = {name.lower(): name for name in api_names}
         self._back = {api.lower(): ours for ours, api in self._standard.items()}
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.destination import MARK, CrmObject, CrmProperty, Option
+from connectors.destination import MARK, CrmObject, CrmProperty, NoRightError, Option
 from connectors.salesforce.client import SalesforceClient, reading
+from connectors.salesforce.errors import RefusalError
 from connectors.salesforce.names import Names
 from connectors.salesforce.values import TYPES
 
@@ -35,9 +36,22 @@ class Described:
     keys: frozenset[str]
 
 
+_RIGHTS = {"queryable": "Read", "createable": "Create", "updateable": "Edit"}
+"""Describe's words for what the user may do, and Setup's."""
+
+
+def lacking(client: SalesforceClient, sobject: str) -> list[str]:
+    """Rights on an object that the integration user has not: ``Edit on Account``. One call."""
+    try:
+        found = _described(client, sobject)
+    except NoRightError:
+        return [f"Read on {sobject}"]
+    return [f"{right} on {sobject}" for flag, right in _RIGHTS.items() if found.get(flag) is False]
+
+
 def describe(client: SalesforceClient, obj: CrmObject) -> Described:
     """One call."""
-    answer = client.describe(SOBJECTS[obj])
+    answer = _described(client, SOBJECTS[obj])
     with reading("describe"):
         rows = answer["fields"]
         names = Names(obj, [str(row["name"]) for row in rows])
@@ -47,6 +61,19 @@ def describe(client: SalesforceClient, obj: CrmObject) -> Described:
             str(r["name"]) for r in rows if r.get("externalId") and r.get("idLookup", True)
         )
     return Described(names, properties, kinds, keys)
+
+
+def _described(client: SalesforceClient, sobject: str) -> Mapping[str, Any]:
+    """Raises NoRightError for an object the user may not read: to her there is none (assumed)."""
+    try:
+        return client.describe(sobject)
+    except RefusalError as refusal:
+        if refusal.details.code != "NOT_FOUND":
+            raise
+        raise NoRightError(
+            f"the integration user may not: Read on {sobject}. Give its permission set this right.",
+            refusal.log,
+        ) from None
 
 
 def _property(names: Names, row: Mapping[str, Any]) -> CrmProperty:

@@ -139,9 +139,11 @@ class SalesforceFake(Orders):
     def _sobject(self, call: Call, name: str, rest: list[str]) -> Response:
         org = self.org
         table = org.table(name)
+        if not org.may(table, "read"):
+            raise not_found()  # assumed: what one may not read is not there
         match rest:
             case [] if call.method == "GET":
-                return schema.basic(call, table)
+                return schema.basic(org, call, table)
             case []:
                 return rows.collection(org, call, table)
             case ["describe"]:

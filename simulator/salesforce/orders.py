@@ -181,6 +181,16 @@ class Orders:
             self.org.frozen.add((self.org.table(sobject).name, field.lower()))
             self.org.forget_views()
 
+    def deny(self, sobject: str, *rights: str) -> None:
+        """Take rights ("read", "create", "edit") on an object from the hub's user."""
+        with self._lock:
+            self.org.denied |= {(self.org.table(sobject).name, right) for right in rights}
+
+    def permit(self, sobject: str) -> None:
+        """Give back what :meth:`deny` took."""
+        with self._lock:
+            self.org.denied = {d for d in self.org.denied if d[0] != self.org.table(sobject).name}
+
     def set_picklist(
         self, sobject: str, field: str, values: Sequence[Choice], *, restricted: bool = False
     ) -> None:

@@ -106,6 +106,7 @@ class Org:
         self.acting_ms: int | None = None
         self.hidden: set[tuple[str, str]] = set()
         self.frozen: set[tuple[str, str]] = set()
+        self.denied: set[tuple[str, str]] = set()
         self._undo = Undo()
         self._views: dict[tuple[str, str, bool], View] = {}
         person = PERSON if choices.person_accounts else ()
@@ -132,6 +133,10 @@ class Org:
     def row(self, sobject: str, row_id: str) -> Values:
         """A row that is there."""
         return self.table(sobject).rows[row_id]
+
+    def may(self, table: Table, right: str) -> bool:
+        """Whether the hub's user has a right ("read", "create", "edit") on an sObject."""
+        return (table.name, right) not in self.denied
 
     # Who sees what
 

@@ -14,7 +14,7 @@ from simulator.salesforce.org import Org
 from simulator.salesforce.problems import SalesforceError
 from simulator.salesforce.requests import Call
 from simulator.salesforce.soql.run import Lookup, Statement
-from simulator.salesforce.store import Values
+from simulator.salesforce.store import Table, Values
 from simulator.wire import Response
 
 PAGE, SMALLEST = 2000, 200
@@ -42,7 +42,7 @@ class Queries:
         text = call.text("q")
         if not text.strip():  # documented code; the words are assumed
             raise SalesforceError("MALFORMED_QUERY", "A query string has to be specified")
-        found = lookup or (lambda name: self._org.tables.get(name.lower()))
+        found = lookup or self._readable
         statement = Statement(self._org, call.caller, text, found)
         if call.flag("columns"):
             return Response.json(200, statement.metadata())
@@ -52,6 +52,10 @@ class Queries:
             return Response.json(200, counted)
         cursor = Cursor(statement, rows, self._org.now_ms + _LIFE_MS)
         return self._page(call, cursor, "", 0)
+
+    def _readable(self, name: str) -> Table | None:
+        table = self._org.tables.get(name.lower())
+        return table if table is not None and self._org.may(table, "read") else None
 
     def more(self, call: Call, locator: str) -> Response:
         """``query/0r8...-2000``"""

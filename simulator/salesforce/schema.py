@@ -51,13 +51,13 @@ def resources(call: Call) -> Response:
 
 def sobjects(org: Org, call: Call) -> Response:
     """``GET sobjects``: all sObjects, without their fields."""
-    rows = [_summary(call, table) for table in org.tables.values()]
+    rows = [_summary(org, call, table) for table in org.tables.values()]
     return Response.json(200, {"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": rows})
 
 
-def basic(call: Call, table: Table) -> Response:
+def basic(org: Org, call: Call, table: Table) -> Response:
     """``GET sobjects/Contact``"""
-    return Response.json(200, {"objectDescribe": _summary(call, table), "recentItems": []})
+    return Response.json(200, {"objectDescribe": _summary(org, call, table), "recentItems": []})
 
 
 def describe(org: Org, call: Call, table: Table) -> Response:
@@ -77,14 +77,15 @@ def describe(org: Org, call: Call, table: Table) -> Response:
         for row in org.tables["recordtype"].live()
         if row["SobjectType"] == table.name
     ]
-    return Response.json(200, {**_summary(call, table), "fields": fields, "recordTypeInfos": types})
+    told = _summary(org, call, table)
+    return Response.json(200, {**told, "fields": fields, "recordTypeInfos": types})
 
 
-def _summary(call: Call, table: Table) -> dict[str, Any]:
+def _summary(org: Org, call: Call, table: Table) -> dict[str, Any]:
     place = f"{call.base}/sobjects/{table.name}"
     readonly = table.name in READ_ONLY
     return {
-        "createable": not readonly,
+        "createable": not readonly and org.may(table, "create"),
         "custom": False,
         "deletable": not readonly and table.name != "User",
         "keyPrefix": table.prefix,
@@ -97,7 +98,7 @@ def _summary(call: Call, table: Table) -> dict[str, Any]:
         "searchable": not readonly,
         "triggerable": not readonly,
         "undeletable": not readonly,
-        "updateable": not readonly,
+        "updateable": not readonly and org.may(table, "edit"),
         "urls": {
             "describe": f"{place}/describe",
             "rowTemplate": f"{place}/{{ID}}",

@@ -36,6 +36,7 @@ def create(org: Org, caller: Caller, table: Table, sent: Mapping[str, Any]) -> s
         raise no_such_operation(table.name, "create")
     if table.name == "User":
         raise NotBuiltError("creation of users")
+    _permitted(org, caller, table, "create")
     if org.rules.storage_full:  # recorded code; the words are assumed
         raise SalesforceError("STORAGE_LIMIT_EXCEEDED", "storage limit exceeded", [])
     changes = _changes(org, caller, table, sent, creating=True)
@@ -53,6 +54,7 @@ def create(org: Org, caller: Caller, table: Table, sent: Mapping[str, Any]) -> s
 
 def update(org: Org, caller: Caller, table: Table, row_id: str, sent: Mapping[str, Any]) -> None:
     """Change a record."""
+    _permitted(org, caller, table, "edit")
     old = existing(table, row_id)
     if old.get("IsConverted"):
         raise converted()  # recorded: only reading is left
@@ -95,6 +97,17 @@ def existing(table: Table, row_id: str) -> Values:
     if row.get("IsDeleted"):
         raise deleted()
     return row
+
+
+def _permitted(org: Org, caller: Caller, table: Table, right: str) -> None:
+    """The user's right on the object. Codes and words are assumed."""
+    if caller.human or org.may(table, right):
+        return
+    if right == "create":
+        words = f"entity type cannot be inserted: {table.label}"
+        raise SalesforceError("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", words, [])
+    words = "insufficient access rights on object id"
+    raise SalesforceError("INSUFFICIENT_ACCESS_OR_READONLY", words, [])
 
 
 def _strike(org: Org, caller: Caller, table: Table) -> None:

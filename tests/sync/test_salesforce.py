@@ -161,6 +161,25 @@ def test_every_task_is_the_same(lives: Mapping[str, Lived]) -> None:
         assert [contacts[theirs["WhoId"]]] == linked[key]
 
 
+def test_every_partner_is_the_same(lives: Mapping[str, Lived]) -> None:
+    ours = lives["hubspot"].server.simulation.hubspot.companies("broker_partner_key")
+    org = lives["salesforce"].server.simulation.salesforce
+    accounts = org.records("Account", by="broker_partner_key__c")
+    kinds = {f.name.lower(): f.type for f in org.org.table("Account").fields.values()}
+    assert set(accounts) == set(ours)
+    assert len(ours) >= 5
+    compared = 0
+    for key, row in ours.items():
+        theirs = {name.lower(): value for name, value in accounts[key].items()}
+        assert theirs["name"] == row["name"]
+        for name, value in row.items():
+            if name.startswith("brokerage_partner"):
+                api = f"{name}__c"
+                assert _meaning(theirs.get(api), kinds[api]) == _meaning(value, kinds[api])
+                compared += 1
+    assert compared >= 4 * len(ours)
+
+
 def test_two_brands_feed_one_crm_each(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'registry.db'}"
     server = SimulatorServer(Options(url, str(tmp_path), clients=80, days=49, day=INSTALLED))
@@ -182,10 +201,15 @@ def test_two_brands_feed_one_crm_each(tmp_path: Path) -> None:
         assert sync_once(hub).errors == []
     hubspot, org = simulation.hubspot, simulation.salesforce
     written = {
-        "hubspot": [*hubspot.contacts("broker_client_id"), *hubspot.tasks("broker_task_key")],
+        "hubspot": [
+            *hubspot.contacts("broker_client_id"),
+            *hubspot.tasks("broker_task_key"),
+            *hubspot.companies("broker_partner_key"),
+        ],
         "salesforce": [
             *org.records("Contact", by="broker_client_id__c"),
             *org.records("Task", by="broker_task_key__c"),
+            *org.records("Account", by="broker_partner_key__c"),
         ],
     }
     assert {crm: {key.split(":")[0] for key in keys} for crm, keys in written.items()} == {
