@@ -6,8 +6,9 @@ written; every input ends as applied or refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from connectors.destination import (
     GONE,
@@ -25,6 +26,7 @@ from state.readback import ARCHIVED, MERGED, Holds
 from sync import stopped
 from sync.properties import CONTACT, KEY, Properties
 
+T = TypeVar("T")
 _NO_CONTACT = "its contact is not in the CRM yet: see the contact's own reason"
 
 
@@ -151,13 +153,20 @@ def _refuse_without_contact(batch: Batch, rows: Sequence[_Row]) -> None:
 
 
 def _looked_up(destination: Destination, batch: Batch, now: int) -> list[_Row]:
+    """The claims with what the CRM holds; looked for in the small, however large the batch."""
     bodies = {c.key: c.body for c in batch.claims}
-    unknown = [c.key for c in batch.claims if not c.crm_id]
-    found: Mapping[str, CrmRecord] = {}
-    if unknown:
-        wanted = sorted({n for key in unknown for n in bodies[key] if n != CONTACT})
-        found = _found(destination, batch, {k: bodies[k] for k in unknown}, wanted)
-    return [_known(batch, c, bodies[c.key], found.get(c.key), now) for c in batch.claims]
+    rows: dict[str, _Row] = {}
+    for part in in_parts([c for c in batch.claims if not c.crm_id], destination.batch):
+        wanted = sorted({n for c in part for n in bodies[c.key] if n != CONTACT})
+        found = _found(destination, batch, {c.key: bodies[c.key] for c in part}, wanted)
+        rows |= {c.key: _known(batch, c, bodies[c.key], found.get(c.key), now) for c in part}
+    return [rows.get(c.key) or _known(batch, c, bodies[c.key], None, now) for c in batch.claims]
+
+
+def in_parts(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The rows, so many at a time."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 def _found(
@@ -214,9 +223,10 @@ def _heed_people(
                 names.update(unlike)
     if not asked:
         return
-    found = destination.read_ids(batch.obj, list(asked), sorted(names))
-    for crm_id, row in asked.items():
-        _heed(batch.rules, row, found.get(crm_id), sorted(names), now)
+    for part in in_parts(list(asked), destination.batch):
+        found = destination.read_ids(batch.obj, part, sorted(names))
+        for crm_id in part:
+            _heed(batch.rules, asked[crm_id], found.get(crm_id), sorted(names), now)
 
 
 def _heed(
@@ -275,11 +285,12 @@ def _write(
         if row.crm_id and outcome.crm_id != row.crm_id:
             moved[outcome.crm_id] = row
         row.crm_id = outcome.crm_id
-    found = destination.read_ids(batch.obj, list(moved), ()) if moved else {}
-    for crm_id, row in moved.items():
-        key = found[crm_id].key if crm_id in found else ""
-        if key != row.claim.key:
-            row.block(MERGED, "MERGED", stopped.merged(row.claim.crm_id, crm_id, key))
+    for part in in_parts(list(moved), destination.batch):
+        found = destination.read_ids(batch.obj, part, ())
+        for crm_id in part:
+            row, key = moved[crm_id], found[crm_id].key if crm_id in found else ""
+            if key != row.claim.key:
+                row.block(MERGED, "MERGED", stopped.merged(row.claim.crm_id, crm_id, key))
 
 
 def _sent(

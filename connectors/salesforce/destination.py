@@ -28,6 +28,7 @@ from connectors.destination import (
     Write,
 )
 from connectors.salesforce import accounting, errors, install, queries, schema, tasks
+from connectors.salesforce.bulk import Bulk, Target
 from connectors.salesforce.client import MOST, SalesforceClient, reading
 from connectors.salesforce.manifest import MANIFEST
 from connectors.salesforce.schema import SOBJECTS, Described
@@ -68,6 +69,7 @@ class SalesforceDestination:
         self._clock = context.clock
         self._zones = context.brands
         self._client = SalesforceClient(settings, context, self.counts, pool)
+        self._bulk = Bulk(self._client, context.clock, settings.bulk_deadline_s)
         self._describing = threading.Lock()
         self._described: dict[CrmObject, Described] = {}
         self._statuses = tasks.Statuses()
@@ -268,14 +270,40 @@ class SalesforceDestination:
         Raises:
             ValueError: too many, or one key twice (a mistake of the caller).
         """
-        self._bounded([write.key for write in writes])
+        self._bounded([write.key for write in writes], self._most(obj))
+        self._bulk.abort_left_behind()
         out: dict[str, Outcome] = {}
         rows = {w.key: row for w in writes if (row := self._row(obj, w, out)) is not None}
         sent = [w for w in writes if w.key in rows]
-        self._send(obj, [w for w in sent if w.crm_id], rows, out)
-        self._send(obj, [w for w in sent if not w.crm_id], rows, out)
+        for known in (True, False):
+            self._write(obj, [w for w in sent if bool(w.crm_id) is known], rows, out)
         self._permitted(obj, out)
         return [out[write.key] for write in writes]
+
+    def batch_of(self, obj: CrmObject, pending: int) -> int:
+        """200, or the rows of a bulk job where so many contacts are pending that it pays."""
+        return self._most(obj) if pending > self.settings.bulk_above else self.batch
+
+    def _most(self, obj: CrmObject) -> int:
+        bulk = obj is CrmObject.CONTACT and self.settings.bulk_above
+        return self.settings.bulk_rows if bulk else self.batch
+
+    def _write(
+        self, obj: CrmObject, writes: Sequence[Write], rows: Mapping[str, dict[str, Any]],
+        out: dict[str, Outcome],
+    ) -> None:  # fmt: skip
+        """Records known by their id, or such that are not: by 200, or by a bulk job."""
+        left = writes
+        if len(writes) > max(self.batch, self.settings.bulk_above):
+            known = self._known(obj).kinds
+            key = "Id" if writes[0].crm_id else self._key(obj)
+            target = Target(SOBJECTS[obj], key, frozenset(known))
+            done = self._bulk.write(target, {w.key: rows[w.key] for w in writes})
+            out |= done.outcomes
+            again = set(done.again)
+            left = [w for w in writes if w.key in again]
+        for start in range(0, len(left), self.batch):
+            self._send(obj, left[start : start + self.batch], rows, out)
 
     def _permitted(self, obj: CrmObject, out: Mapping[str, Outcome]) -> None:
         """Where every row was refused, ask whether it was the right that is missing.
@@ -411,9 +439,9 @@ class SalesforceDestination:
             for o in (out[write.key] for write in writes)
         ]
 
-    def _bounded(self, keys: Sequence[str]) -> None:
-        if len(keys) > self.batch:
-            raise ValueError(f"{len(keys)} records in one call, at most {self.batch} are allowed")
+    def _bounded(self, keys: Sequence[str], most: int = MOST) -> None:
+        if len(keys) > most:
+            raise ValueError(f"{len(keys)} records in one call, at most {most} are allowed")
         if len(set(keys)) != len(keys):
             raise ValueError("a key occurs twice in one call")
 

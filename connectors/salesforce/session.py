@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -38,6 +38,18 @@ log = logging.getLogger(__name__)
 ONCE = "X-Brokersync-Once"
 """A header of a write that must not be sent twice; it does not leave the hub."""
 _FREE = "/services/data"  # documented: the list of versions is not counted
+
+
+class Download(requests.PreparedRequest):
+    """A request for a file that is read as it arrives and kept by nobody.
+
+    Args:
+        take: is given the file's chunks, at each try from the beginning.
+    """
+
+    def __init__(self, take: Callable[[Iterator[bytes]], None]) -> None:
+        super().__init__()
+        self.take = take
 
 
 class Guard(HTTPAdapter):
@@ -128,7 +140,7 @@ class Guard(HTTPAdapter):
         write = request.method not in ("GET", "HEAD")
         try:
             answer = super().send(request, stream=True, timeout=self._timeout)
-            self._read(answer)
+            self._read(request, answer)
         except requests.exceptions.SSLError:
             raise ConfigError(
                 "Salesforce's certificate could not be verified. Check base_url, this machine's "
@@ -151,9 +163,17 @@ class Guard(HTTPAdapter):
             f"salesforce {_what(request)}: {type(error).__name__}",
         )
 
-    def _read(self, answer: requests.Response) -> None:
+    def _read(self, request: requests.PreparedRequest, answer: requests.Response) -> None:
         """Read the body here, so that one that is cut or endless is noticed here."""
-        size, chunks = 0, []
+        chunks, body = self._chunks(answer), b""
+        if isinstance(request, Download) and answer.status_code == 200:
+            request.take(chunks)
+        else:
+            body = b"".join(chunks)
+        answer._content = body  # noqa: SLF001 - what requests itself fills
+
+    def _chunks(self, answer: requests.Response) -> Iterator[bytes]:
+        size = 0
         for chunk in answer.iter_content(256 * 1024):
             size += len(chunk)
             if size > self._most:
@@ -161,8 +181,7 @@ class Guard(HTTPAdapter):
                 raise ProtocolError(
                     f"Salesforce answered with more than max_bytes ({self._most}) bytes."
                 )
-            chunks.append(chunk)
-        answer._content = b"".join(chunks)  # noqa: SLF001 - what requests itself fills
+            yield chunk
 
     def _success(
         self, request: requests.PreparedRequest, answer: requests.Response
