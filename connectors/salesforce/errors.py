@@ -124,6 +124,10 @@ class RefusalError(ProtocolError):
         self.details = found
 
 
+class BusyError(RetryableError):
+    """Too many long calls run at the moment."""
+
+
 def _log(what: str, status: int, found: Details) -> str:
     return " ".join([f"salesforce {what}: status {status} {found.code}", *found.fields])
 
@@ -175,9 +179,7 @@ def from_answer(status: int, body: bytes, *, write: bool, what: str) -> Brokersy
 
 def _limited(found: Details, log: str) -> RetryableError:
     if found.long_calls:
-        return RetryableError(
-            "Salesforce's limit of calls that run long at the same time was met.", log
-        )
+        return BusyError("Salesforce's limit of calls that run long at the same time was met.", log)
     return QuotaError(
         "Salesforce's API calls of the last 24 hours are used up, by all programs of the org. What "
         "is pending stays pending and goes on by itself. If this happens often, buy API calls or "

@@ -69,6 +69,7 @@ class Guard(HTTPAdapter):
         self._most = settings.max_bytes
         self._clock = context.clock
         self._boundary = context.boundary
+        self._name = context.name
         self._counts = counts
         self._counting = threading.Lock()
         self._quota = Quota(counts, settings.share)
@@ -127,11 +128,11 @@ class Guard(HTTPAdapter):
         request.headers["Authorization"] = f"Bearer {token}"
         if (request.path_url or "").rstrip("/") != _FREE:
             self._quota.check()
-        self._boundary("http:before:salesforce")
+        self._boundary(f"http:before:{self._name}")
         with self._counting:
             self._counts.calls += 1
         answer = self._exchange(request)
-        self._boundary("http:after:salesforce")
+        self._boundary(f"http:after:{self._name}")
         self._quota.observe(answer.headers.get("Sforce-Limit-Info"))
         self._counts.clock_skew_s = skew_s(answer.headers.get("Date"), self._clock.now_ms())
         return answer
@@ -192,7 +193,7 @@ class Guard(HTTPAdapter):
         error = errors.from_answer(
             answer.status_code, answer.content, write=write, what=_what(request)
         )
-        if isinstance(error, QuotaError):
+        if isinstance(error, QuotaError | errors.BusyError):
             with self._counting:
                 self._counts.rate_limited += 1
         raise error
@@ -201,9 +202,9 @@ class Guard(HTTPAdapter):
         """The token endpoint: no token is sent along, and no limit counts the call."""
         url = urlunsplit((self._base.scheme, self._base.netloc, path, "", ""))
         request = requests.Request("POST", url, data=dict(form)).prepare()
-        self._boundary("http:before:salesforce")
+        self._boundary(f"http:before:{self._name}")
         answer = self._exchange(request)
-        self._boundary("http:after:salesforce")
+        self._boundary(f"http:after:{self._name}")
         return answer.status_code, answer.content
 
 

@@ -68,15 +68,10 @@ class SalesforceCrm:
         return self._rows("Account", by)
 
     def _rows(self, sobject: str, by: str) -> Rows:
-        kinds = {f.name: f.type for f in self.fake.org.table(sobject).fields.values()}
-        found = [
-            {_ours(n): _text(kinds[n], v) for n, v in row.items() if v is not None}
-            for row in self.fake.records(sobject).values()
-        ]
-        return {row[by]: row for row in found if row.get(by)}
+        return {row[by]: row for row in shown(self.fake, sobject).values() if row.get(by)}
 
     def tasks(self, by: str = TASK_KEY) -> Rows:
-        found = [_task(row) for row in self.fake.records("Task").values()]
+        found = [task_shown(row) for row in self.fake.records("Task").values()]
         return {row[by]: row for row in found if row.get(by)}
 
     def links(self) -> dict[str, list[str]]:
@@ -182,6 +177,15 @@ class SalesforceCrm:
         return copy.deepcopy(fake, {id(one): one for one in shared})
 
 
+def shown(fake: SalesforceFake, sobject: str) -> Rows:
+    """Live records by id, by the hub's names and texts."""
+    kinds = {f.name: f.type for f in fake.org.table(sobject).fields.values()}
+    return {
+        crm_id: {_ours(n): _text(kinds[n], v) for n, v in row.items() if v is not None}
+        for crm_id, row in fake.records(sobject).items()
+    }
+
+
 def _ours(name: str) -> str:
     return _NAMES.get(name) or name.removesuffix("__c").lower()
 
@@ -205,7 +209,8 @@ def _ms(value: str) -> str:
     return str(round(datetime.fromisoformat(value).astimezone(UTC).timestamp() * 1000))
 
 
-def _task(row: Mapping[str, Any]) -> dict[str, str]:
+def task_shown(row: Mapping[str, Any]) -> dict[str, str]:
+    """A task by the hub's words."""
     words = {ours: str(row[n]) for n, ours in _WORDS.items() if row.get(n) is not None}
     due = row.get("broker_task_due__c") or row.get("ReminderDateTime")
     return {
