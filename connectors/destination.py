@@ -75,6 +75,10 @@ class CrmRecord:
     ``key`` is the hub's key as the CRM has it, ``owner`` the CRM id of the record's owner,
     ``merged`` the ids of records that were merged into this one, ``emails`` all addresses of a
     contact that was read by its id, in lower case.
+
+    ``successor``: the record took the place of the one that was asked for, as a converted lead's
+    contact does. It is the same client's (``key`` is then the asked record's, if it has none), and
+    what is blank in it was never written there; nobody cleared it.
     """
 
     crm_id: str
@@ -84,6 +88,7 @@ class CrmRecord:
     owner: str = ""
     merged: frozenset[str] = frozenset()
     emails: frozenset[str] = field(default=frozenset(), repr=False)
+    successor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,10 @@ class Write:
 
 @dataclass(slots=True)
 class Applied:
-    """The CRM acknowledged this input. Another ``crm_id`` than asked for: records were merged."""
+    """The CRM acknowledged this input.
+
+    Another ``crm_id`` than asked for: the record was merged, or has a successor.
+    """
 
     key: str
     crm_id: str
@@ -199,6 +207,8 @@ class Destination(Protocol):
     """Calls a day by configuration, until the CRM itself says."""
     schema_calls: int
     """Calls that describing contacts and tasks takes."""
+    last_name_needed: bool
+    """Whether no contact can be without a last name, even if it has an address."""
 
     def check(self) -> None:
         """Prove that token and scopes work."""
@@ -231,7 +241,8 @@ class Destination(Protocol):
     ) -> Mapping[str, CrmRecord]:
         """Records by the CRM's own ids, at most ``batch``; archived and deleted ones are absent.
 
-        An id that was merged into another gives the survivor, whose ``crm_id`` differs.
+        An id that was merged into another gives the survivor, whose ``crm_id`` differs; one with
+        a successor gives that.
         """
 
     def changed(self, obj: CrmObject, since: int) -> Iterator[Changed]:

@@ -129,10 +129,14 @@ def contact_body(
     return body
 
 
-def _named(row: Evaluated) -> dict[str, str]:
-    """Name and address; a client without any is named by its key, as no CRM takes a blank one."""
+def _named(row: Evaluated, *, last_name: bool) -> dict[str, str]:
+    """Name and address; a client without any is named by its key, as no CRM takes a blank one.
+
+    Args:
+        last_name: the CRM takes none without a last name either.
+    """
     named = ("client.email", "client.first_name", "client.last_name")
-    if any(row.identity[n].strip() for n in named):
+    if any(row.identity[n].strip() for n in (named[2:] if last_name else named)):
         return dict(row.identity)
     return {**row.identity, "client.last_name": f"Client {row.brand}:{row.client_id}"}
 
@@ -145,8 +149,9 @@ def _hub_values(
     states = [s for s in row.states if brand.mode(s) != "observe"]
     shown = sorted(states, key=lambda s: (len(s), s))
     action, due = reasons.next_action((row.brand, row.client_id))
+    crm = hub.destinations.get(brand.destination)
     return {
-        **_named(row),
+        **_named(row, last_name=crm is not None and crm.last_name_needed),
         "profile.stage": row.stage,
         "profile.stage_since": str(since(row, now)),
         "profile.states": ";".join(shown),

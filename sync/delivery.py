@@ -6,7 +6,7 @@ written; every input ends as applied or refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ from mapping.ownership import Hold, HoldKind, Policy
 from state.outbox import Acknowledged, Claim, encode
 from state.readback import ARCHIVED, MERGED, Holds
 from sync import stopped
-from sync.properties import CONTACT, KEY, Properties
+from sync.properties import CONTACT, KEY, Properties, unset
 
 T = TypeVar("T")
 _NO_CONTACT = "its contact is not in the CRM yet: see the contact's own reason"
@@ -126,7 +126,7 @@ def deliver(destination: Destination, batch: Batch, now: int) -> list[Delivered]
         if r.refused is None and ((diff := _difference(batch.rules, r)) or not r.crm_id)
     }
     if writes:
-        _write(destination, batch, rows, writes)
+        _write(destination, batch, rows, writes, now)
     if batch.obj is CrmObject.TASK:
         _associate(destination, batch, rows)
     return [row.delivered() for row in rows]
@@ -224,9 +224,17 @@ def _heed_people(
     if not asked:
         return
     for part in in_parts(list(asked), destination.batch):
-        found = destination.read_ids(batch.obj, part, sorted(names))
+        found = dict(destination.read_ids(batch.obj, part, sorted(names)))
+        moved = {i: asked[i] for i, record in found.items() if record.successor}
+        if moved:  # of another record all is news
+            names.update(_names(moved.values()))
+            found |= destination.read_ids(batch.obj, list(moved), _names(moved.values()))
         for crm_id in part:
             _heed(batch.rules, asked[crm_id], found.get(crm_id), sorted(names), now)
+
+
+def _names(rows: Iterable[_Row]) -> list[str]:
+    return sorted({name for row in rows for name in row.body if name != CONTACT})
 
 
 def _heed(
@@ -241,13 +249,15 @@ def _heed(
         return
     row.crm_id = record.crm_id  # another one if a foreign record was merged with this one
     for name in names:
-        if name not in row.body:
+        if name not in row.body or name not in record.properties:
             continue
         wanted, last = row.body[name], row.held.get(name, "")
-        there = rules.ours(name, last, record.properties.get(name, ""))
+        there = rules.ours(name, last, record.properties[name])
         if there == last:
             continue
         row.held[name] = rules.ours(name, wanted, there)
+        if record.successor and unset(there):
+            continue
         verdict = rules.edited(name, row.holds.get(name), wanted, there, now)
         if verdict.hold is not None:
             row.edits[name] = verdict.hold
@@ -269,7 +279,7 @@ def _difference(rules: Properties, row: _Row) -> dict[str, str]:
 
 def _write(
     destination: Destination, batch: Batch, rows: Sequence[_Row],
-    writes: Mapping[str, Mapping[str, str]],
+    writes: Mapping[str, Mapping[str, str]], now: int,
 ) -> None:  # fmt: skip
     moved: dict[str, _Row] = {}
     by_key = {r.claim.key: r for r in rows}
@@ -283,14 +293,38 @@ def _write(
         row.held |= writes[outcome.key]
         row.wrote, row.created = True, outcome.created
         if row.crm_id and outcome.crm_id != row.crm_id:
-            moved[outcome.crm_id] = row
+            moved[row.crm_id] = row
         row.crm_id = outcome.crm_id
     for part in in_parts(list(moved), destination.batch):
-        found = destination.read_ids(batch.obj, part, ())
-        for crm_id in part:
-            row, key = moved[crm_id], found[crm_id].key if crm_id in found else ""
-            if key != row.claim.key:
-                row.block(MERGED, "MERGED", stopped.merged(row.claim.crm_id, crm_id, key))
+        _moved(destination, batch, {i: moved[i] for i in part}, now)
+
+
+def _moved(
+    destination: Destination, batch: Batch, moved: Mapping[str, _Row], now: int
+) -> None:  # fmt: skip
+    """What was written reached other records than were asked for, by their former ids.
+
+    A merged one may be another client's now. A successor is the client's, and has to be told what
+    its predecessor was told before.
+    """
+    found = destination.read_ids(batch.obj, list(moved), _names(moved.values()))
+    again: dict[str, dict[str, str]] = {}
+    by_key = {row.claim.key: row for row in moved.values()}
+    for crm_id, row in moved.items():
+        record = found.get(crm_id)
+        key = record.key if record else ""
+        if record is None or key != row.claim.key:
+            row.block(MERGED, "MERGED", stopped.merged(crm_id, row.crm_id, key))
+        elif record.successor:
+            _heed(batch.rules, row, record, _names([row]), now)
+            if diff := _difference(batch.rules, row):
+                again[key] = diff
+    inputs = [Write(key, diff, by_key[key].crm_id) for key, diff in again.items()]
+    for outcome in destination.upsert(batch.obj, inputs) if inputs else ():
+        if isinstance(outcome, Refused):
+            by_key[outcome.key].refused = outcome
+        else:
+            by_key[outcome.key].held |= again[outcome.key]
 
 
 def _sent(

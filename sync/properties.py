@@ -23,6 +23,14 @@ _TASK_TYPES = {"due": "datetime"}
 _TASK_POLICIES = dict.fromkeys(("subject", "body", "owner", "due", "priority"), Policy.PERSON)
 
 
+def unset(text: str) -> bool:
+    """Whether a canonical text may be that of a property nobody ever wrote.
+
+    A CRM's checkbox may be never blank.
+    """
+    return text in ("", "false")
+
+
 @dataclass(frozen=True, slots=True)
 class Properties:
     """Property -> field type, and property -> owner of its value where a person may own it.

@@ -23,7 +23,7 @@ from state.readback import ARCHIVED, CLOSED, MERGED, Known, Seen
 from sync import stopped
 from sync.hub import Guard, Hub
 from sync.partners import wanted
-from sync.properties import CONTACT, KEY, Properties, properties
+from sync.properties import CONTACT, KEY, Properties, properties, unset
 
 OVERLAP_MS = 120_000
 """How far changes are asked for again: longer than the CRM's index lags (up to 30 s, reported)."""
@@ -268,6 +268,9 @@ class Look:
                 continue
             changed = True
             held[name] = self.rules.ours(name, wanted.get(name, last), there)
+            if record.successor and unset(there):
+                write |= name in wanted
+                continue
             if name == "status" and self.obj is CrmObject.TASK:
                 self._outcome(known, there)
             elif name in wanted:

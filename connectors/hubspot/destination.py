@@ -62,6 +62,7 @@ class HubSpotDestination:
 
     manifest = MANIFEST
     settings_type = HubSpotSettings
+    last_name_needed = False
     batch = 100  # documented: inputs of one object batch
     schema_calls = 2
 

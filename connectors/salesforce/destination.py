@@ -1,20 +1,17 @@
-"""Salesforce as the hub's destination: contacts, tasks and accounts by the hub's own unique keys.
+"""Salesforce as the hub's destination: clients, tasks and partners by the hub's own unique keys.
 
-Records known by their id are updated by it and never created anew; others are upserted by the
-unique external id, 200 a call. All writes but the creation of tasks without such an id are
-idempotent: a lost answer is met by sending the same again.
+Which records stand for clients is the org's choice: :mod:`connectors.salesforce.model`. All writes
+but the creation of tasks without a unique key are idempotent.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from connectors.base import Context
 from connectors.destination import (
     Addressed,
-    Applied,
     CallCount,
     Changed,
     CrmObject,
@@ -27,29 +24,16 @@ from connectors.destination import (
     Scopes,
     Write,
 )
-from connectors.salesforce import accounting, errors, install, queries, schema, tasks
-from connectors.salesforce.bulk import Bulk, Target
-from connectors.salesforce.client import MOST, SalesforceClient, reading
+from connectors.salesforce import errors, install, schema, setup, tasks
+from connectors.salesforce.bulk import Bulk
+from connectors.salesforce.client import MOST, SalesforceClient
 from connectors.salesforce.manifest import MANIFEST
-from connectors.salesforce.schema import SOBJECTS, Described
+from connectors.salesforce.model import PERSON_ACCOUNT, places
+from connectors.salesforce.reader import Reader
+from connectors.salesforce.schema import Schemas
 from connectors.salesforce.settings import SalesforceSettings
-from connectors.salesforce.values import Json, instant_ms, inward, outward
-from mapping.errors import ConfigError, RetryableError
-
-KEYS = {
-    CrmObject.CONTACT: "broker_client_id",
-    CrmObject.TASK: "broker_task_key",
-    CrmObject.COMPANY: "broker_partner_key",
-}
-_OWN: Mapping[CrmObject, tuple[str, ...]] = {
-    CrmObject.CONTACT: ("Email",),
-    CrmObject.TASK: ("WhoId",),
-    CrmObject.COMPANY: (),
-}
-"""What is read of each record beside what was asked for."""
-_COLLECTIONS = "composite/sobjects"
-_LOCK_WAITS_S = (1.0, 2.0, 4.0, 8.0)
-_MERGES = 5  # a survivor may have been merged in turn
+from connectors.salesforce.writer import Writer, created
+from mapping.errors import ConfigError
 
 
 class SalesforceDestination:
@@ -58,7 +42,7 @@ class SalesforceDestination:
     manifest = MANIFEST
     settings_type = SalesforceSettings
     batch = MOST
-    schema_calls = 3  # both objects, and which task statuses are closed
+    last_name_needed = True
 
     def __init__(self, settings: SalesforceSettings, context: Context, pool: Any = None) -> None:
         """``pool``: stands in for urllib3's pools, to reach an org in the same process."""
@@ -66,14 +50,18 @@ class SalesforceDestination:
         self.settings = settings
         self.counts = CallCount()
         self.daily_limit: int | None = settings.daily_limit
-        self._clock = context.clock
-        self._zones = context.brands
         self._client = SalesforceClient(settings, context, self.counts, pool)
         self._bulk = Bulk(self._client, context.clock, settings.bulk_deadline_s)
-        self._describing = threading.Lock()
-        self._described: dict[CrmObject, Described] = {}
-        self._statuses = tasks.Statuses()
-        self._nobody = ""
+        self._places = places(settings.object_model)
+        # Places, and which task statuses are closed.
+        self.schema_calls = len(self._places[CrmObject.CONTACT]) + 2
+        self._schemas = Schemas(self._client)
+        self._org = setup.Setup(self._client, settings.person_record_type)
+        self._reader = Reader(self._client, self._schemas, self._places, self._org)
+        self._writer = Writer(
+            self._client, self._schemas, self._places, self._reader, context.clock,
+            context.brands, self._org, self._bulk, settings.bulk_above,
+        )  # fmt: skip
 
     # Rights and schema
 
@@ -81,7 +69,8 @@ class SalesforceDestination:
         """Prove that the hub may sign in and see what it writes.
 
         Raises:
-            ConfigError: the credentials, the API version or a right.
+            ConfigError: the credentials, the API version, a right, or an org without what
+                ``object_model`` needs.
         """
         offered = self._client.version_list()
         if self.settings.api_version not in offered:
@@ -93,10 +82,12 @@ class SalesforceDestination:
             if why := self.lacks(obj):
                 raise NoRightError(f"{why}: give its permission set what is missing.")
             self.describe(obj)
+        if PERSON_ACCOUNT in self._places[CrmObject.CONTACT]:
+            self._org.person_record_type()
 
     def lacks(self, obj: CrmObject) -> str:
         """The rights on the object that the integration user lacks, as Setup names them."""
-        missing = schema.lacking(self._client, SOBJECTS[obj])
+        missing = [r for place in self._places[obj] for r in schema.lacking(self._client, place)]
         return f"the integration user may not: {', '.join(missing)}" if missing else ""
 
     def scopes(self) -> Scopes | None:
@@ -104,163 +95,64 @@ class SalesforceDestination:
         return None
 
     def describe(self, obj: CrmObject) -> Mapping[str, CrmProperty]:
-        """The org's live schema, by the hub's names."""
-        self._nobody = self._nobody or self._client.user_id()
-        found = schema.describe(self._client, obj)
+        """The org's live schema, by the hub's names; of several places, what all of them take."""
+        found = [(place, self._schemas.anew(place)) for place in self._places[obj]]
         if obj is CrmObject.TASK:
-            self._statuses = self._asked_statuses()
-        self._described[obj] = found
-        return found.properties
-
-    def _known(self, obj: CrmObject) -> Described:
-        if obj not in self._described:
-            with self._describing:
-                if obj not in self._described:
-                    self.describe(obj)
-        return self._described[obj]
-
-    def _key(self, obj: CrmObject) -> str:
-        return self._known(obj).names.api(KEYS[obj])
+            self._org.statuses()
+        return schema.together(found)
 
     def keyed(self, obj: CrmObject) -> bool:
         """Whether Salesforce keeps the hub's key unique: a field that may be upserted by."""
-        return self._key(obj) in self._known(obj).keys
+        known = [self._schemas.of(place) for place in self._places[obj]]
+        return all(one.key in one.keys for one in known)
 
     def install(self, obj: CrmObject, wanted: Sequence[CrmProperty]) -> Sequence[str]:
         """Create missing fields and options, and let the integration user see them."""
         own = [tasks.PROPERTY] if obj is CrmObject.TASK else []
-        done = install.install(self._client, obj, [*wanted, *own], self.describe(obj))
-        self._described.pop(obj, None)
+        present = [(place, self._schemas.anew(place).properties) for place in self._places[obj]]
+        done = install.install(self._client, present, [*wanted, *own])
+        for place in self._places[obj]:
+            self._schemas.forget(place)
         return done
 
     def owners(self) -> Sequence[Owner]:
         """Users who can own tasks, and queues, whose address is their developer name."""
-        out: list[Owner] = []
-        users = ("Id", "Email", "IsActive")
-        for page in queries.select(self._client, "User", users, "WHERE UserType = 'Standard'"):
-            with reading("users"):
-                out += [
-                    Owner(r["Id"], (r["Email"] or "").lower(), "PERSON", bool(r["IsActive"]))
-                    for r in page
-                ]
-        queues = ("Id", "DeveloperName")
-        for page in queries.select(self._client, "Group", queues, "WHERE Type = 'Queue'"):
-            with reading("queues"):
-                out += [Owner(r["Id"], str(r["DeveloperName"]).lower(), "QUEUE") for r in page]
-        return out
+        return self._org.owners()
 
     # Reading
 
     def read(
         self, obj: CrmObject, keys: Sequence[str], properties: Sequence[str]
     ) -> Mapping[str, CrmRecord]:
-        """Records by the hub's key; for tasks also the contact they are put on."""
+        """Records by the hub's key; for tasks also the client they are put on."""
         self._bounded(keys)
-        key = self._key(obj)
-        rows = queries.among(self._client, SOBJECTS[obj], self._fields(obj, properties), key, keys)
-        with reading("query"):
-            found = [self._record(obj, row, properties) for row in rows]
-        asked = set(keys)  # Salesforce may compare without case
-        return {record.key: record for record in found if record.key in asked}
+        return self._reader.read(obj, keys, properties)
 
     def read_ids(
         self, obj: CrmObject, crm_ids: Sequence[str], properties: Sequence[str]
     ) -> Mapping[str, CrmRecord]:
-        """Records by Salesforce's ids; a merged one gives the survivor."""
+        """Records by Salesforce's ids; a merged or converted one gives the one it became."""
         self._bounded(crm_ids)
-        names = [*self._fields(obj, properties), "IsDeleted"]
-        if obj is not CrmObject.TASK:
-            names.append("MasterRecordId")
-        found: dict[str, CrmRecord] = {}
-        # What is no id would fail the whole query. Asked id -> where it is looked for now.
-        asked = {crm_id: crm_id for crm_id in crm_ids if errors.RECORD.fullmatch(crm_id)}
-        for _ in range(_MERGES):
-            wanted = sorted(set(asked.values()))
-            rows = queries.among(self._client, SOBJECTS[obj], names, "Id", wanted, deleted=True)
-            by_id = {str(row["Id"]): row for row in rows}
-            following: dict[str, str] = {}
-            for crm_id, at in asked.items():
-                row = by_id.get(at)
-                if row is None:
-                    continue
-                if not row["IsDeleted"]:
-                    found[crm_id] = self._record(obj, row, properties)
-                elif master := row.get("MasterRecordId"):
-                    following[crm_id] = str(master)
-            if not following:
-                break
-            asked = following
-        return found
+        return self._reader.read_ids(obj, crm_ids, properties)
 
     def changed(self, obj: CrmObject, since: int) -> Iterator[Changed]:
         """By SystemModstamp, which every change moves; queries see it at once."""
-        key = self._key(obj)
-        at = outward("datetime", str(since))
-        where = f"WHERE {key} != null AND SystemModstamp >= {at} ORDER BY SystemModstamp, Id"
-        for page in queries.select(self._client, SOBJECTS[obj], ("Id", "SystemModstamp"), where):
-            with reading("query"):
-                if page:
-                    until = instant_ms(str(page[-1]["SystemModstamp"]))
-                    yield Changed([str(row["Id"]) for row in page], until)
+        return self._reader.changed(obj, since)
 
     def by_email(self, emails: Sequence[str]) -> Mapping[str, frozenset[str]]:
-        """Contacts by their address."""
+        """Clients' records by their address."""
         self._bounded(emails)
-        rows = queries.among(self._client, "Contact", ("Id", "Email"), "Email", emails)
-        found: dict[str, set[str]] = {}
-        with reading("query"):
-            for row in rows:
-                found.setdefault(str(row["Email"]).lower(), set()).add(str(row["Id"]))
-        return {email: frozenset(ids) for email, ids in found.items()}
+        return self._reader.by_email(emails)
 
     def contacts(self) -> Iterator[Sequence[Addressed]]:
-        """All contacts, 2,000 a call."""
-        for page in queries.select(self._client, "Contact", ("Id", "Email"), ""):
-            with reading("query"):
-                yield [
-                    Addressed(str(r["Id"]), frozenset({r["Email"].lower()} if r["Email"] else ()))
-                    for r in page
-                ]
+        """All people of the org, 2,000 a call."""
+        return self._reader.contacts()
 
-    def _fields(self, obj: CrmObject, properties: Sequence[str]) -> list[str]:
-        own = ["Id", "OwnerId", self._key(obj), *_OWN[obj]]
-        return [*own, *self._api_names(obj, properties)]
-
-    def _api_names(self, obj: CrmObject, properties: Sequence[str]) -> list[str]:
-        known = self._known(obj)
-        wanted = tasks.fields(properties, self._due) if obj is CrmObject.TASK else properties
-        return [known.names.api(name) for name in wanted]
-
-    def _record(
-        self, obj: CrmObject, row: Mapping[str, Any], properties: Sequence[str]
-    ) -> CrmRecord:
-        who = row.get("WhoId")
-        email = row.get("Email")
-        return CrmRecord(
-            crm_id=str(row["Id"]),
-            properties=self._shown(obj, row, properties),
-            associated=frozenset({str(who)} if who else ()),
-            key=str(row.get(self._key(obj)) or ""),
-            owner=self._owner(row.get("OwnerId")),
-            emails=frozenset({email.lower()} if email else ()),
-        )
-
-    def _owner(self, crm_id: Any) -> str:
-        """Each record has an owner: what nobody took is the integration user's."""
-        return "" if crm_id == self._nobody else str(crm_id or "")
-
-    def _shown(
-        self, obj: CrmObject, row: Mapping[str, Any], properties: Sequence[str]
-    ) -> dict[str, str]:
-        if obj is CrmObject.TASK:
-            return tasks.inbound(properties, row, self._due, self._nobody)
-        kinds, names = self._known(obj).kinds, self._api_names(obj, properties)
-        return {
-            ours: self._owner(row.get(api))
-            if api == "OwnerId"
-            else inward(kinds.get(api, "string"), row.get(api))
-            for ours, api in zip(properties, names, strict=True)
-        }
+    def find_tasks(
+        self, contacts: Mapping[str, str], properties: Sequence[str]
+    ) -> Mapping[str, CrmRecord]:
+        """Tasks by their key: queries see everything at once, so the contacts do not matter."""
+        return self.read(CrmObject.TASK, [*contacts], properties)
 
     # Writing
 
@@ -272,11 +164,7 @@ class SalesforceDestination:
         """
         self._bounded([write.key for write in writes], self._most(obj))
         self._bulk.abort_left_behind()
-        out: dict[str, Outcome] = {}
-        rows = {w.key: row for w in writes if (row := self._row(obj, w, out)) is not None}
-        sent = [w for w in writes if w.key in rows]
-        for known in (True, False):
-            self._write(obj, [w for w in sent if bool(w.crm_id) is known], rows, out)
+        out = self._writer.upsert(obj, writes)
         self._permitted(obj, out)
         return [out[write.key] for write in writes]
 
@@ -288,23 +176,6 @@ class SalesforceDestination:
         bulk = obj is CrmObject.CONTACT and self.settings.bulk_above
         return self.settings.bulk_rows if bulk else self.batch
 
-    def _write(
-        self, obj: CrmObject, writes: Sequence[Write], rows: Mapping[str, dict[str, Any]],
-        out: dict[str, Outcome],
-    ) -> None:  # fmt: skip
-        """Records known by their id, or such that are not: by 200, or by a bulk job."""
-        left = writes
-        if len(writes) > max(self.batch, self.settings.bulk_above):
-            known = self._known(obj).kinds
-            key = "Id" if writes[0].crm_id else self._key(obj)
-            target = Target(SOBJECTS[obj], key, frozenset(known))
-            done = self._bulk.write(target, {w.key: rows[w.key] for w in writes})
-            out |= done.outcomes
-            again = set(done.again)
-            left = [w for w in writes if w.key in again]
-        for start in range(0, len(left), self.batch):
-            self._send(obj, left[start : start + self.batch], rows, out)
-
     def _permitted(self, obj: CrmObject, out: Mapping[str, Outcome]) -> None:
         """Where every row was refused, ask whether it was the right that is missing.
 
@@ -314,130 +185,20 @@ class SalesforceDestination:
         if denied and len(denied) == len(out) and (why := self.lacks(obj)):
             raise NoRightError(f"{why}: give its permission set what is missing.")
 
-    def _row(self, obj: CrmObject, write: Write, out: dict[str, Outcome]) -> dict[str, Any] | None:
-        """The write as Salesforce takes it, its type first; None, and a refusal, if it is none."""
-        row: dict[str, Any] = {"attributes": {"type": SOBJECTS[obj]}}
-        try:
-            row |= self._values(obj, write)
-        except ValueError as error:
-            name = str(error.args[-1]) if len(error.args) > 1 else ""
-            told = errors.Details("INVALID_TYPE_ON_FIELD_IN_RECORD", (name,) if name else ())
-            out[write.key] = errors.refused(write.key, told)
-            return None
-        if write.crm_id:
-            row["Id"] = write.crm_id
-        else:
-            row[self._key(obj)] = write.key
-        return row
-
-    def _values(self, obj: CrmObject, write: Write) -> dict[str, Json]:
-        known = self._known(obj)
-        if obj is CrmObject.TASK:
-            zone = tasks.zone_of(write.key, self._zones)
-            said = tasks.outbound(write.properties, zone, self._statuses, self._due, self._nobody)
-            return {known.names.api(name): value for name, value in said.items()}
-        found: dict[str, Json] = {}
-        for name, text in write.properties.items():
-            api = known.names.api(name)
-            try:
-                text = text or (self._nobody if api == "OwnerId" else "")
-                found[api] = outward(known.kinds.get(api, "string"), text)
-            except ValueError as error:
-                raise ValueError("not a value of the field's type", api) from error
-        return found
-
-    @property
-    def _due(self) -> str:
-        return tasks.DUE if tasks.DUE in self._known(CrmObject.TASK).kinds else tasks.REMINDER
-
-    def _asked_statuses(self) -> tasks.Statuses:
-        names = ("ApiName", "IsClosed", "IsDefault", "SortOrder")
-        rows = [r for p in queries.select(self._client, "TaskStatus", names, "") for r in p]
-        with reading("TaskStatus"):
-            return tasks.statuses(rows)
-
-    def _send(
-        self, obj: CrmObject, writes: Sequence[Write], rows: Mapping[str, dict[str, Any]],
-        out: dict[str, Outcome], *, once: bool = False,
-    ) -> None:  # fmt: skip
-        """Write in one call; rows that met a lock are sent again, later and alone."""
-        left = list(writes)
-        for wait_s in (0.0, *_LOCK_WAITS_S):
-            if not left:
-                return
-            if wait_s:
-                self._clock.sleep(wait_s)
-            parts = [[w] for w in left] if wait_s else [left]
-            left = []
-            for part in parts:
-                answer = self._call(obj, part, rows, once=once)
-                done = accounting.counted(answer, part)
-                out |= done.outcomes
-                left += done.locked
-        if left:
-            raise RetryableError(
-                f"Salesforce kept {len(left)} records locked: other programs or automations write "
-                f"to them. The hub tries again.",
-                f"salesforce {SOBJECTS[obj]}: {len(left)} rows UNABLE_TO_LOCK_ROW",
-            )
-
-    def _call(
-        self, obj: CrmObject, writes: Sequence[Write], rows: Mapping[str, dict[str, Any]], *,
-        once: bool,
-    ) -> Any:  # fmt: skip
-        body = {"allOrNone": False, "records": [rows[w.key] for w in writes]}
-        if once:
-            return self._client.call("POST", _COLLECTIONS, body=body, once=True)
-        if writes[0].crm_id:
-            return self._client.call("PATCH", _COLLECTIONS, body=body)
-        path = f"{_COLLECTIONS}/{SOBJECTS[obj]}/{self._key(obj)}"
-        try:
-            return self._client.call("PATCH", path, body=body)
-        except errors.RefusalError as refusal:
-            if refusal.details.code != "NOT_FOUND":
-                raise
-            raise ConfigError(
-                f"Salesforce's {SOBJECTS[obj]} has no unique external id {self._key(obj)} that the "
-                f"integration user sees: run `brokersync crm install`.",
-                refusal.log,
-            ) from None
-
     def associate(self, pairs: Sequence[tuple[str, str]]) -> Sequence[Outcome]:
-        """Put tasks on contacts: a task has one."""
+        """Put tasks on clients: a task has one."""
         found: list[Outcome] = []
-        for start in range(0, len(pairs), self.batch):
-            part = pairs[start : start + self.batch]
-            writes = [Write(task, {}, task) for task, _ in part]
-            rows = {
-                task: {"attributes": {"type": "Task"}, "Id": task, "WhoId": to} for task, to in part
-            }
-            out: dict[str, Outcome] = {}
-            self._send(CrmObject.TASK, writes, rows, out)
+        for part in _parts(pairs, self.batch):
+            out = self._writer.put_on(part)
             found += [out[task] for task, _ in part]
         return found
-
-    def find_tasks(
-        self, contacts: Mapping[str, str], properties: Sequence[str]
-    ) -> Mapping[str, CrmRecord]:
-        """Tasks by their key: queries see everything at once, so the contacts do not matter."""
-        return self.read(CrmObject.TASK, [*contacts], properties)
 
     def create_tasks(
         self, writes: Sequence[Write], contacts: Mapping[str, str]
     ) -> Sequence[Outcome]:
         """One call, sent once: creating is not idempotent."""
         self._bounded([write.key for write in writes])
-        out: dict[str, Outcome] = {}
-        rows: dict[str, dict[str, Any]] = {}
-        for write in writes:
-            row = self._row(CrmObject.TASK, write, out)
-            if row is not None:
-                rows[write.key] = row | ({"WhoId": who} if (who := contacts[write.key]) else {})
-        self._send(CrmObject.TASK, [w for w in writes if w.key in rows], rows, out, once=True)
-        return [
-            Applied(o.key, o.crm_id, created=True) if isinstance(o, Applied) else o
-            for o in (out[write.key] for write in writes)
-        ]
+        return [created(outcome) for outcome in self._writer.create_tasks(writes, contacts)]
 
     def _bounded(self, keys: Sequence[str], most: int = MOST) -> None:
         if len(keys) > most:
@@ -448,3 +209,15 @@ class SalesforceDestination:
     def close(self) -> None:
         """Give back connections."""
         self._client.close()
+
+
+def _parts(pairs: Sequence[tuple[str, str]], size: int) -> Iterator[Sequence[tuple[str, str]]]:
+    """Each with a task once: the same one twice would fail as a doubled record."""
+    part: dict[str, tuple[str, str]] = {}
+    for pair in pairs:
+        if len(part) == size or pair[0] in part:
+            yield [*part.values()]
+            part = {}
+        part[pair[0]] = pair
+    if part:
+        yield [*part.values()]

@@ -311,6 +311,8 @@ _ADVICE = {
     "sharing or object rights.",
     "CANNOT_UPDATE_CONVERTED_LEAD": "The lead was converted in Salesforce, and is read only: the "
     "hub goes on with its contact.",
+    "CONVERTED_INTO_ANOTHER": "The client's lead was converted into the contact of another client"
+    "{existing}: if they are one, merge the clients at the broker; else clear the key in the lead.",
     "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY": "The org's own automation (an Apex trigger) failed on "
     "this record: ask who built it.",
     "FIELD_INTEGRITY_EXCEPTION": "Salesforce does not take the value of {fields} (an owner of the "

@@ -15,62 +15,80 @@ from connectors.destination import CrmObject, CrmProperty, Option, unusable
 from connectors.salesforce import queries
 from connectors.salesforce.client import SalesforceClient, reading, soql_text
 from connectors.salesforce.errors import RefusalError
+from connectors.salesforce.model import TASK, Place
 from connectors.salesforce.names import custom
-from connectors.salesforce.schema import SOBJECTS
 from mapping.errors import ConfigError
 
 PERMISSION_SET = "brokersync"
-_FIELDS_OF = {CrmObject.TASK: "Activity"}
-"""Fields of tasks are made on the object that tasks and events share (documented)."""
 _TEXT, _LONG = 255, 32_768  # documented: longest text, and the usual long one
 _DIGITS, _SCALE = 18, 6
 _LINES = 4
 
 
 def install(
-    client: SalesforceClient, obj: CrmObject, wanted: Sequence[CrmProperty],
-    present: Mapping[str, CrmProperty],
+    client: SalesforceClient, present: Sequence[tuple[Place, Mapping[str, CrmProperty]]],
+    wanted: Sequence[CrmProperty],
 ) -> list[str]:  # fmt: skip
-    """Create what is missing; what was done, one line each.
+    """Create what is missing in any place; what was done, one line each.
+
+    Args:
+        present: the places of an object, with their properties as they are.
 
     Raises:
         ConfigError: a field is there in a form the hub cannot use, or Salesforce refuses one.
     """
-    _usable(obj, wanted, present)
+    for place, there in present:
+        _usable(place, wanted, there)
+    done: list[str] = []
+    for place, there in present:
+        done += _installed(client, place, wanted, there)
+    return done
+
+
+def _installed(
+    client: SalesforceClient, place: Place, wanted: Sequence[CrmProperty],
+    present: Mapping[str, CrmProperty],
+) -> list[str]:  # fmt: skip
     missing = [p for p in wanted if p.name not in present]
-    done = [_created(client, obj, p) for p in missing]
+    done = [_created(client, place, p) for p in missing]
     for prop in wanted:
         if prop.name in present:
-            done += _add_options(client, obj, prop, present[prop.name])
+            done += _add_options(client, place, prop, present[prop.name])
     new = {p.name for p in missing}
-    own = [p.name for p in wanted if p.name in new or present[p.name].ours]
-    return [*done, *_granted(client, obj, [custom(name) for name in own])]
+    own: dict[str, list[str]] = {}
+    for prop in wanted:
+        if prop.name in new or present[prop.name].ours:
+            own.setdefault(place.home(prop.name)[1], []).append(custom(prop.name))
+    for sobject, names in own.items():
+        done += _granted(client, sobject, names)
+    return done
 
 
 def _usable(
-    obj: CrmObject, wanted: Sequence[CrmProperty], present: Mapping[str, CrmProperty]
+    place: Place, wanted: Sequence[CrmProperty], present: Mapping[str, CrmProperty]
 ) -> None:
     """Type and uniqueness cannot be changed safely once a field holds values."""
+    obj = CrmObject.TASK if place is TASK else CrmObject.CONTACT
     if wrong := unusable(obj, wanted, present):
         raise ConfigError(
-            f"Salesforce's {SOBJECTS[obj]} has fields the hub cannot use: {'; '.join(wrong)}. "
+            f"Salesforce's {place.sobject} has fields the hub cannot use: {'; '.join(wrong)}. "
             f"Delete them in Setup > Object Manager or map the fields to other names."
         )
 
 
-def _created(client: SalesforceClient, obj: CrmObject, prop: CrmProperty) -> str:
+def _created(client: SalesforceClient, place: Place, prop: CrmProperty) -> str:
     """Create a field; tasks get a key without uniqueness where the org takes no other."""
     try:
-        return _create(client, obj, prop)
+        return _create(client, place, prop)
     except ConfigError:
-        if not prop.unique or obj is not CrmObject.TASK:
+        if not prop.unique or place is not TASK:
             raise
-    line = _create(client, obj, replace(prop, unique=False))
+    line = _create(client, place, replace(prop, unique=False))
     return f"{line}, without unique values, which the org does not take on tasks"
 
 
-def _create(client: SalesforceClient, obj: CrmObject, prop: CrmProperty) -> str:
-    owner = _FIELDS_OF.get(obj, SOBJECTS[obj])
+def _create(client: SalesforceClient, place: Place, prop: CrmProperty) -> str:
+    owner, _ = place.home(prop.name)
     body = {"FullName": f"{owner}.{custom(prop.name)}", "Metadata": metadata(prop)}
     try:
         client.call("POST", "tooling/sobjects/CustomField", body=body)
@@ -121,7 +139,7 @@ def _values(options: Sequence[Option]) -> dict[str, Any]:
 
 
 def _add_options(
-    client: SalesforceClient, obj: CrmObject, prop: CrmProperty, have: CrmProperty
+    client: SalesforceClient, place: Place, prop: CrmProperty, have: CrmProperty
 ) -> list[str]:
     """Salesforce replaces the whole list, so the present values go along."""
     known = {option.value for option in have.options}
@@ -129,7 +147,7 @@ def _add_options(
     if prop.type != "enumeration" or not new or not have.options:
         return []
     name = custom(prop.name)
-    owner = _FIELDS_OF.get(obj, SOBJECTS[obj])
+    owner, _ = place.home(prop.name)
     where = (
         f"WHERE DeveloperName = {soql_text(name.removesuffix('__c'))} "
         f"AND TableEnumOrId = {soql_text(owner)}"
@@ -144,13 +162,10 @@ def _add_options(
     return [f"added value {option.value} to {owner}.{name}" for option in new]
 
 
-def _granted(client: SalesforceClient, obj: CrmObject, fields: Sequence[str]) -> list[str]:
+def _granted(client: SalesforceClient, sobject: str, fields: Sequence[str]) -> list[str]:
     """Let the integration user read and edit these fields."""
-    if not fields:
-        return []
     done: list[str] = []
     set_id = _permission_set(client, done)
-    sobject = SOBJECTS[obj]
     where = f"WHERE ParentId = {soql_text(set_id)} AND SobjectType = {soql_text(sobject)}"
     rows = [r for p in queries.select(client, "FieldPermissions", ("Field",), where) for r in p]
     with reading("FieldPermissions"):

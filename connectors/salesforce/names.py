@@ -1,6 +1,7 @@
 """The hub's names of properties, and Salesforce's API names.
 
-A property of the hub is a custom field: ``brokerage_kyc_status`` is ``brokerage_kyc_status__c``.
+A property of the hub is a custom field: ``brokerage_kyc_status`` is ``brokerage_kyc_status__c``,
+on a person account ``brokerage_kyc_status__pc``.
 Salesforce compares API names whatever their case, so a describe may show another spelling. The
 contact's standard fields go by the names every CRM has for them; an admin may write any other API
 name (``Department``, ``Branch__c``) as it is.
@@ -8,27 +9,48 @@ name (``Department``, ``Branch__c``) as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from connectors.destination import CrmObject
 from mapping.errors import ConfigError
 
-CUSTOM = "__c"
+CUSTOM, PERSON = "__c", "__pc"
 _LONGEST = 40  # documented: characters of a custom field's name before its __c
 
-STANDARD: Mapping[str, str] = {
-    "email": "Email",
+_EVERYBODY = {
     "firstname": "FirstName",
     "lastname": "LastName",
     "phone": "Phone",
+    "hubspot_owner_id": "OwnerId",
+}
+CONTACT_NAMES: Mapping[str, str] = {
+    **_EVERYBODY,
+    "email": "Email",
     "mobilephone": "MobilePhone",
     "country": "MailingCountry",
     "city": "MailingCity",
     "zip": "MailingPostalCode",
     "date_of_birth": "Birthdate",
-    "hubspot_owner_id": "OwnerId",
 }
 """Names that rule sets use for standard fields of a contact -> API names."""
+LEAD_NAMES: Mapping[str, str] = {
+    **_EVERYBODY,
+    "email": "Email",
+    "mobilephone": "MobilePhone",
+    "country": "Country",
+    "city": "City",
+    "zip": "PostalCode",
+}
+"""The same of a lead, which has no date of birth."""
+PERSON_NAMES: Mapping[str, str] = {
+    **_EVERYBODY,
+    "email": "PersonEmail",
+    "mobilephone": "PersonMobilePhone",
+    "country": "PersonMailingCountry",
+    "city": "PersonMailingCity",
+    "zip": "PersonMailingPostalCode",
+    "date_of_birth": "PersonBirthdate",
+}
+"""The same of a person account."""
 
 TASK: Mapping[str, str] = {
     "subject": "Subject",
@@ -45,25 +67,36 @@ class Names:
 
     Args:
         api_names: all fields that the integration user sees.
+        standard: names for standard fields -> API names.
+        key: a property that is a custom field of the object itself, whatever the suffixes.
+        suffixes: how custom fields end here, the hub's own first.
     """
 
-    def __init__(self, obj: CrmObject, api_names: Iterable[str]) -> None:
-        self._standard = STANDARD if obj is CrmObject.CONTACT else {}
+    def __init__(
+        self, api_names: Iterable[str], standard: Mapping[str, str], key: str = "",
+        suffixes: Sequence[str] = (CUSTOM,),
+    ) -> None:  # fmt: skip
+        self._standard = standard
+        self._key = key
+        self._suffixes = suffixes
         self._spelled = {name.lower(): name for name in api_names}
         self._back = {api.lower(): ours for ours, api in self._standard.items()}
 
     def api(self, name: str) -> str:
         """Salesforce's name of a property, as the org spells it if it has it."""
         wanted = self._standard.get(name) or name
-        for tried in (wanted, f"{wanted}{CUSTOM}"):
+        suffixes = (CUSTOM,) if name == self._key else self._suffixes
+        for tried in (wanted, *(f"{wanted}{suffix}" for suffix in suffixes)):
             if tried.lower() in self._spelled:
                 return self._spelled[tried.lower()]
-        return self._standard.get(name) or custom(name)
+        own = custom(name).removesuffix(CUSTOM) + suffixes[0]
+        return self._standard.get(name) or own
 
     def ours(self, api_name: str) -> str:
-        """The hub's name of a field."""
+        """The hub's name of a field; its own where another field goes by that name."""
         lower = api_name.lower()
-        return self._back.get(lower) or lower.removesuffix(CUSTOM)
+        name = self._back.get(lower) or lower.removesuffix(CUSTOM).removesuffix(PERSON)
+        return name if self.api(name).lower() == lower else lower
 
 
 def custom(name: str) -> str:
@@ -72,7 +105,7 @@ def custom(name: str) -> str:
     Raises:
         ConfigError: Salesforce takes no such name.
     """
-    plain = name.removesuffix(CUSTOM)
+    plain = name.removesuffix(CUSTOM).removesuffix(PERSON)
     if len(plain) > _LONGEST or "__" in plain or plain.endswith("_") or not plain[:1].isalpha():
         raise ConfigError(
             f"Salesforce takes no field named {plain}: at most {_LONGEST} letters, digits and "

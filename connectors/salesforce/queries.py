@@ -27,17 +27,22 @@ def select(
 
 def among(
     client: SalesforceClient, sobject: str, fields: Sequence[str], name: str,
-    values: Sequence[str], *, deleted: bool = False,
+    values: Sequence[str], *, also: str = "", deleted: bool = False,
 ) -> list[Mapping[str, Any]]:  # fmt: skip
-    """Rows whose field has one of some values."""
+    """Rows whose field has one of some values; ``also`` is a further condition."""
     found: list[Mapping[str, Any]] = []
     head = len(quote(", ".join(fields))) + 200
     for part in parts(values, _LONGEST - head):
         listed = ", ".join(soql_text(v) for v in part)
-        where = f"WHERE {name} IN ({listed})"
+        where = f"WHERE {conditions(f'{name} IN ({listed})', also)}"
         for rows in select(client, sobject, fields, where, deleted=deleted):
             found += rows
     return found
+
+
+def conditions(*some: str) -> str:
+    """Conditions that must all hold; blank ones are none."""
+    return " AND ".join(one for one in some if one)
 
 
 def parts(values: Sequence[str], room: int) -> Iterator[list[str]]:

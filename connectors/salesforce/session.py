@@ -72,7 +72,7 @@ class Guard(HTTPAdapter):
         self._name = context.name
         self._counts = counts
         self._counting = threading.Lock()
-        self._quota = Quota(counts, settings.share)
+        self._quota = Quota(counts, settings.share, context.clock)
         self._tokens = Tokens(settings, context.clock, self._post)
         self._retrying = Retrying(
             sleep=context.clock.sleep,

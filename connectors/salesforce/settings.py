@@ -49,6 +49,17 @@ class SalesforceSettings(ConnectorSettings):
     api_version: str = Field(
         "62.0", pattern=r"^[3-9][0-9]\.0$", title="API version", description="46.0 or newer."
     )
+    object_model: Literal["contact", "person_account", "lead_then_contact"] = Field(
+        "contact",
+        title="What stands for a client in the org",
+        description="A contact, a person account, or a lead until your people convert it and its "
+        "contact from then on. Choose once.",
+    )
+    person_record_type: str = Field(
+        "",
+        title="Developer name of the record type of new person accounts",
+        description="Where the org has several.",
+    )
     connect_timeout_s: float = Field(10.0, gt=0, le=300, title="Seconds to wait for a connection")
     read_timeout_s: float = Field(120.0, gt=0, le=600, title="Seconds to wait for an answer")
     max_attempts: int = Field(5, ge=1, le=20, title="Tries of one request before giving up")

@@ -117,6 +117,11 @@ def inbound(
     return found
 
 
+def due(kinds: Mapping[str, str]) -> str:
+    """The field of the instant, by the fields the org has: the reminder until `crm install`."""
+    return DUE if DUE in kinds else REMINDER
+
+
 def zone_of(key: str, zones: Mapping[str, str]) -> str:
     """The zone of a task's brand, which its key begins with."""
     return zones.get(key.partition(":")[0], "UTC")

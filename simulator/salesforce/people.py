@@ -20,6 +20,8 @@ _CARRIED = (
     "LeadSource", "HasOptedOutOfEmail", "DoNotCall",
 )  # fmt: skip
 """Lead fields a conversion carries to the Contact (documented: the standard mapping, a part)."""
+_ADDRESS = {part: f"Mailing{part}" for part in ("Street", "City", "State", "PostalCode", "Country")}
+"""The lead's address is the contact's mailing address (documented)."""
 _CHILDREN = {
     "Contact": (("Task", "WhoId"),),
     "Lead": (("Task", "WhoId"),),
@@ -137,6 +139,7 @@ class People:
                 account_id = self.create("Account", **told)
             if not contact_id:
                 told = {n: lead[n] for n in (*_CARRIED, *carry) if n in lead}
+                told |= {there: lead[here] for here, there in _ADDRESS.items() if here in lead}
                 more = {"AccountId": account_id, "OwnerId": owner}
                 contact_id = self.create("Contact", **told, **more)
             else:

@@ -21,7 +21,7 @@ class HubSpotPortal:
     write_scope = "crm.objects.contacts.write"
     company_write_scope = "crm.objects.companies.write"
     contact_key, task_key, company_key = fakes.CONTACT_KEY, fakes.TASK_KEY, fakes.COMPANY_KEY
-    first_name, email = "firstname", "email"
+    first_name, last_name, email = "firstname", "lastname", "email"
     owners = (("71", True), ("72", False), ("73", True))
 
     def __init__(self, path_version: str) -> None:

@@ -212,7 +212,7 @@ def test_calls_are_announced_and_counted() -> None:
     names: list[str] = []
     org = SalesforceRig(names.append)
     limits(org.crm)
-    assert names == ["http:before:salesforce", "http:after:salesforce"] * 2
+    assert names == ["http:before:crm", "http:after:crm"] * 2
     assert org.crm.counts.calls == 1, "a token costs nothing"
     org.close()
 

@@ -9,7 +9,7 @@ import pytest
 
 from connectors.base import no_boundary
 from connectors.destination import CrmProperty, Destination
-from simulator.salesforce import FakeUser, Fault
+from simulator.salesforce import FakeApp, FakeUser, Fault
 from simulator.salesforce.orders import INTEGRATION, SALES
 from tests.connectors.salesforce_rig import KEY, TASK_KEY, SalesforceRig
 from tests.contracts.destination import DestinationContract
@@ -22,15 +22,17 @@ BUSY = "ConcurrentPerOrgLongTxn Limit exceeded."
 class SalesforcePortal:
     """The simulated org, as the contract sees a CRM."""
 
-    secret = "secret"
+    secret = "8A-of-the-app-5F"
     secret_words, blank_bool, quota_words = "consumer_secret", "false", "24 hours"
     write_scope, company_write_scope = "Edit on Contact", "Edit on Account"
     contact_key, task_key = KEY, TASK_KEY
     company_key = CrmProperty("broker_partner_key", "Partner key", "string", unique=True)
-    first_name, email = "firstname", "email"
+    first_name, last_name, email = "firstname", "lastname", "email"
 
     def __init__(self, *, unique: bool) -> None:
-        self.rig = SalesforceRig(users=(INTEGRATION, SALES, GONE), activity_external_ids=unique)
+        app = FakeApp("consumer", self.secret, run_as=INTEGRATION.username)
+        users = (INTEGRATION, SALES, GONE)
+        self.rig = SalesforceRig(apps=(app,), users=users, activity_external_ids=unique)
         self.fake = self.rig.fake
         users = [(u["Id"], bool(u["IsActive"])) for u in self.fake.records("User").values()]
         self.owners = (*users, *((i, True) for i in self.fake.records("Group")))
@@ -66,7 +68,7 @@ class SalesforcePortal:
         return self.fake.calls.total() - self.signed_in()
 
     def signed_in(self) -> int:
-        return sum(n for route, n in self.fake.calls.items() if "oauth2/token" in route)
+        return sum(n for route, n in self.fake.calls.items() if route == "POST services/token")
 
     def lose_answers(self, count: int) -> None:
         self.fake.clear_faults()

@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
-from connectors.destination import CrmObject
-from connectors.salesforce.names import Names, custom
+from connectors.salesforce.names import (
+    CONTACT_NAMES,
+    CUSTOM,
+    PERSON,
+    PERSON_NAMES,
+    Names,
+    custom,
+)
 from connectors.salesforce.values import inward, outward
 from mapping.errors import ConfigError
 
@@ -62,13 +68,35 @@ def test_what_is_no_value_of_the_type_is_refused(kind: str, text: str) -> None:
 
 
 def test_names_of_contacts() -> None:
-    names = Names(CrmObject.CONTACT, ["Id", "Email", "Brokerage_KYC_Status__c", "Branch__c"])
+    fields = ["Id", "Email", "Brokerage_KYC_Status__c", "Branch__c"]
+    names = Names(fields, CONTACT_NAMES)
     assert names.api("email") == "Email"
     assert names.api("brokerage_kyc_status") == "Brokerage_KYC_Status__c", "as the org spells it"
     assert names.api("brokerage_new") == "brokerage_new__c"
     assert names.api("Branch__c") == names.api("branch") == "Branch__c"
     assert names.ours("Email") == "email"
     assert names.ours("Brokerage_KYC_Status__c") == "brokerage_kyc_status"
+
+
+def test_names_of_person_accounts() -> None:
+    fields = ["PersonEmail", "broker_client_id__c", "broker_client_id__pc", "Stage__pc", "Stage__c",
+              "Region__c"]  # fmt: skip
+    names = Names(fields, PERSON_NAMES, "broker_client_id", (PERSON, CUSTOM))
+    assert names.api("email") == "PersonEmail"
+    assert names.api("broker_client_id") == "broker_client_id__c", "the key is Account's own"
+    assert names.api("stage") == "Stage__pc", "before the business account's field"
+    assert names.api("region") == "Region__c"
+    assert names.api("brokerage_new") == "brokerage_new__pc"
+    assert custom("brokerage_new__pc") == "brokerage_new__c", "made on Contact"
+    assert [names.ours(f) for f in fields] == [
+        "email", "broker_client_id", "broker_client_id__pc", "stage", "stage__c", "region",
+    ]  # fmt: skip
+
+
+def test_a_custom_field_never_takes_a_standard_ones_name() -> None:
+    names = Names(["MailingCountry", "Country__c"], CONTACT_NAMES)
+    assert (names.api("country"), names.api("country__c")) == ("MailingCountry", "Country__c")
+    assert (names.ours("MailingCountry"), names.ours("Country__c")) == ("country", "country__c")
 
 
 @pytest.mark.parametrize("name", ["x" * 41, "a__b", "ends_", "1st", ""])

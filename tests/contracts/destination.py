@@ -55,6 +55,7 @@ class Portal(Protocol):
     company_key: CrmProperty
     company_write_scope: str
     first_name: str
+    last_name: str
     email: str
     blank_bool: str
     """What a yes/no reads as once it was cleared: blank, or false where it cannot be blank."""
@@ -128,7 +129,7 @@ class DestinationContract:
 
     def contact(self, portal: Portal, key: str = "alpha:C1", **more: str) -> Write:
         """A contact with a name."""
-        return Write(key, {portal.first_name: "Ana", **more})
+        return Write(key, {portal.first_name: "Ana", portal.last_name: "Berg", **more})
 
     # Writing
 
@@ -193,7 +194,8 @@ class DestinationContract:
         twice = [self.contact(portal), self.contact(portal)]
         with pytest.raises(ValueError, match="twice"):
             hub.upsert(CrmObject.CONTACT, twice)
-        many = [self.contact(portal, f"alpha:C{n}") for n in range(hub.batch + 1)]
+        largest = hub.batch_of(CrmObject.CONTACT, 10**9)
+        many = [self.contact(portal, f"alpha:C{n}") for n in range(largest + 1)]
         with pytest.raises(ValueError, match="at most"):
             hub.upsert(CrmObject.CONTACT, many)
         with pytest.raises(ValueError, match="at most"):
