@@ -201,7 +201,7 @@ class Bulk:
                 raise RetryableError(
                     f"A Salesforce bulk job was not done after {self._deadline_s:,.0f} s and was "
                     f"aborted (Setup > Bulk Data Load Jobs, {job_id}). The hub tries again. If "
-                    f"this happens often, lower bulk_rows or raise bulk_deadline_s of this "
+                    f"this happens often, lower bulk_rows or raise bulk_wait_s of this "
                     f"destination.",
                     f"salesforce bulk job {job_id}: late",
                 )

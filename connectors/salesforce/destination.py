@@ -59,7 +59,7 @@ class SalesforceDestination:
         self._clock = context.clock
         self._zones = context.brands
         self._client = SalesforceClient(settings, context, self.counts)
-        self._bulk = Bulk(self._client, context.clock, settings.bulk_deadline_s)
+        self._bulk = Bulk(self._client, context.clock, settings.bulk_wait_s)
         self._describing = threading.Lock()
         self._described: dict[CrmObject, Described] = {}
         self._statuses: tasks.Statuses | None = None

@@ -63,7 +63,7 @@ class SalesforceSettings(ConnectorSettings):
     bulk_rows: int = Field(
         10_000, ge=201, le=10_000, title="Contacts of one bulk job", description="At most 10,000."
     )
-    bulk_deadline_s: float = Field(
+    bulk_wait_s: float = Field(
         3600.0,
         gt=0,
         le=86_400,
