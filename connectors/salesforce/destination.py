@@ -254,10 +254,14 @@ class SalesforceDestination:
         self._bounded([write.key for write in writes], self._most(obj))
         self._bulk.abort_left_behind()
         out: dict[str, Outcome] = {}
-        rows = {w.key: row for w in writes if (row := self._row(obj, w, out)) is not None}
-        sent = [w for w in writes if w.key in rows]
         for known in (True, False):
-            self._write(obj, [w for w in sent if bool(w.crm_id) is known], rows, out)
+            left = [w for w in writes if bool(w.crm_id) is known]
+            if len(left) > max(self.batch, self.settings.bulk_above):
+                left = self._in_bulk(obj, left, out)
+            for start in range(0, len(left), self.batch):
+                part = left[start : start + self.batch]
+                rows = {w.key: row for w in part if (row := self._row(obj, w, out)) is not None}
+                self._send(obj, [w for w in part if w.key in rows], rows, out)
         return [out[write.key] for write in writes]
 
     def batch_of(self, obj: CrmObject, pending: int) -> int:
@@ -268,22 +272,17 @@ class SalesforceDestination:
         bulk = obj is CrmObject.CONTACT and self.settings.bulk_above
         return self.settings.bulk_rows if bulk else self.batch
 
-    def _write(
-        self, obj: CrmObject, writes: Sequence[Write], rows: Mapping[str, dict[str, Any]],
-        out: dict[str, Outcome],
-    ) -> None:  # fmt: skip
-        """Records known by their id, or such that are not: by 200, or by a bulk job."""
-        left = writes
-        if len(writes) > max(self.batch, self.settings.bulk_above):
-            known = self._known(obj).kinds
-            key = "Id" if writes[0].crm_id else self._key(obj)
-            target = Target(SOBJECTS[obj], key, frozenset(known))
-            done = self._bulk.write(target, {w.key: rows[w.key] for w in writes})
-            out |= done.outcomes
-            again = set(done.again)
-            left = [w for w in writes if w.key in again]
-        for start in range(0, len(left), self.batch):
-            self._send(obj, left[start : start + self.batch], rows, out)
+    def _in_bulk(
+        self, obj: CrmObject, writes: Sequence[Write], out: dict[str, Outcome]
+    ) -> list[Write]:
+        """Write records, all known by their id or none, by bulk jobs; what is left for calls."""
+        known, by_key = self._known(obj), {w.key: w for w in writes}
+        key = "Id" if writes[0].crm_id else self._key(obj)
+        target = Target(SOBJECTS[obj], key, frozenset(known.kinds))
+        names = dict.fromkeys(known.names.api(n) for w in writes for n in w.properties)
+        done = self._bulk.write(target, names, by_key, lambda k: self._row(obj, by_key[k], out))
+        out |= done.outcomes
+        return [by_key[k] for k in done.again]
 
     def _row(self, obj: CrmObject, write: Write, out: dict[str, Outcome]) -> dict[str, Any] | None:
         """The write as Salesforce takes it, its type first; None, and a refusal, if it is none."""

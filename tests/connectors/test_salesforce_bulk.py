@@ -241,7 +241,7 @@ def test_few_go_by_calls(org: SalesforceRig) -> None:
     assert org.crm.batch_of(CONTACT, 201) == 5000
     assert org.crm.batch_of(CrmObject.TASK, 10**6) == 200
     assert org.destination(bulk_above=0).batch_of(CONTACT, 10**6) == 200
-    assert org.destination().batch_of(CONTACT, 2001) == 10_000
+    assert org.destination().batch_of(CONTACT, 2001) == 5000
     crm = org.destination(bulk_above=500, bulk_rows=5000)
     assert all_applied(put(org, contacts(500), crm))
     assert jobs(org) == []
