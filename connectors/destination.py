@@ -158,6 +158,33 @@ class Owner:
     active: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a push will do with the records of one batch.
+
+    Args:
+        read: keys of records that are looked for; ``read_names`` the properties asked of them.
+        look: CRM ids of records that are read before they are written; ``look_names`` likewise.
+        created, updated, linked: how many records.
+    """
+
+    read: Sequence[str] = ()
+    read_names: Sequence[str] = ()
+    look: Sequence[str] = ()
+    look_names: Sequence[str] = ()
+    created: int = 0
+    updated: int = 0
+    linked: int = 0
+
+
+@dataclass(slots=True)
+class Cost:
+    """What work takes. ``jobs`` of the CRM's own are waited for; those looks are not counted."""
+
+    calls: int = 0
+    jobs: int = 0
+
+
 @dataclass(slots=True)
 class CallCount:
     """Calls made so far, and what the CRM says is left of the day.
@@ -243,6 +270,13 @@ class Destination(Protocol):
 
         ``batch``, or more where the CRM has another way for many. Everything but ``upsert`` stays
         bounded by ``batch``.
+        """
+
+    def cost(self, obj: CrmObject, work: Work, once: set[str]) -> Cost:
+        """What a batch will take, for a forecast; nothing is asked of the CRM.
+
+        Args:
+            once: names what was counted before of the calls that a process makes once.
         """
 
     def upsert(self, obj: CrmObject, writes: Sequence[Write]) -> Sequence[Outcome]:

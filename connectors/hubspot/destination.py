@@ -17,6 +17,7 @@ from connectors.destination import (
     Addressed,
     CallCount,
     Changed,
+    Cost,
     CrmObject,
     CrmProperty,
     CrmRecord,
@@ -24,6 +25,7 @@ from connectors.destination import (
     Outcome,
     Owner,
     Scopes,
+    Work,
     Write,
 )
 from connectors.hubspot import (
@@ -348,6 +350,12 @@ class HubSpotDestination:
         """Always the same: HubSpot has no other way for many."""
         del obj, pending
         return self.batch
+
+    def cost(self, obj: CrmObject, work: Work, once: set[str]) -> Cost:
+        """A call for each kind of work: a batch is no larger than HubSpot takes at once."""
+        del obj, once
+        kinds = (work.created, work.updated, work.linked, work.read, work.look)
+        return Cost(sum(bool(kind) for kind in kinds))
 
     def upsert(self, obj: CrmObject, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Write records by the hub's key; the outcomes are in the order of ``writes``.

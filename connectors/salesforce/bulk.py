@@ -96,7 +96,7 @@ class Bulk:
         self._lock = threading.Lock()
         self._at_work: set[str] = set()  # jobs of this process that go on
         self._left_behind: set[str] = set()  # jobs that could not be aborted
-        self._looked: set[Target] = set()  # where jobs of an earlier process would be
+        self._looked: set[tuple[str, str]] = set()  # for jobs of an earlier process
 
     def write(
         self, target: Target, names: Collection[str], keys: Iterable[str], row_of: RowOf
@@ -254,11 +254,15 @@ class Bulk:
     def _settle(self, target: Target) -> None:
         """Abort what an earlier process, ended in the midst of it, left to run."""
         with self._lock:
-            if target not in self._looked:
+            if not self.looked(target.sobject, target.key):
                 for job_id in self._unfinished(target):
                     log.info("salesforce bulk job %s of an earlier run is aborted", job_id)
                     self._abort(job_id)
-                self._looked.add(target)
+                self._looked.add((target.sobject, target.key))
+
+    def looked(self, sobject: str, key: str) -> bool:
+        """Whether this process has looked for jobs that an earlier one left: it does so once."""
+        return (sobject, key) in self._looked
 
     def _unfinished(self, target: Target) -> list[str]:
         """Jobs of this user that do what these do, and are not over."""

@@ -17,15 +17,17 @@ from connectors.destination import (
     Applied,
     CallCount,
     Changed,
+    Cost,
     CrmObject,
     CrmProperty,
     CrmRecord,
     Outcome,
     Owner,
     Scopes,
+    Work,
     Write,
 )
-from connectors.salesforce import accounting, errors, install, queries, schema, tasks
+from connectors.salesforce import accounting, errors, forecast, install, queries, schema, tasks
 from connectors.salesforce.bulk import Bulk, Target
 from connectors.salesforce.client import MOST, SalesforceClient, reading
 from connectors.salesforce.manifest import MANIFEST
@@ -256,7 +258,7 @@ class SalesforceDestination:
         out: dict[str, Outcome] = {}
         for known in (True, False):
             left = [w for w in writes if bool(w.crm_id) is known]
-            if len(left) > max(self.batch, self.settings.bulk_above):
+            if len(left) > self._in_bulk_above and self._most(obj) > self.batch:
                 left = self._in_bulk(obj, left, out)
             for start in range(0, len(left), self.batch):
                 part = left[start : start + self.batch]
@@ -267,6 +269,30 @@ class SalesforceDestination:
     def batch_of(self, obj: CrmObject, pending: int) -> int:
         """200, or the rows of a bulk job where so many contacts are pending that it pays."""
         return self._most(obj) if pending > self.settings.bulk_above else self.batch
+
+    def cost(self, obj: CrmObject, work: Work, once: set[str]) -> Cost:
+        """By what is known of the org's fields: before they were read, by the hub's own names."""
+        known = obj in self._described
+        ask = self._fields if known else lambda _, names: ["Id", "OwnerId", KEYS[obj], *names]
+        found = forecast.cost(
+            obj, work, read_fields=ask(obj, work.read_names),
+            look_fields=[*ask(obj, work.look_names), "IsDeleted", "MasterRecordId"],
+            in_bulk=self._in_bulk_above, keyed=known and self.keyed(obj),
+        )  # fmt: skip
+        first = set()
+        if obj is CrmObject.TASK and self._statuses is None and work.created + work.updated:
+            first.add("statuses")
+        if found.jobs:
+            keys = {"Id": work.updated, self._key(obj) if known else KEYS[obj]: work.created}
+            busy = {key for key, count in keys.items() if count > self._in_bulk_above}
+            first |= {key for key in busy if not self._bulk.looked(SOBJECTS[obj], key)}
+        found.calls += len(first - once)
+        once |= first
+        return found
+
+    @property
+    def _in_bulk_above(self) -> int:
+        return max(self.batch, self.settings.bulk_above)
 
     def _most(self, obj: CrmObject) -> int:
         bulk = obj is CrmObject.CONTACT and self.settings.bulk_above
