@@ -305,7 +305,8 @@ class SalesforceDestination:
         known, by_key = self._known(obj), {w.key: w for w in writes}
         key = "Id" if writes[0].crm_id else self._key(obj)
         target = Target(SOBJECTS[obj], key, frozenset(known.kinds))
-        names = dict.fromkeys(known.names.api(n) for w in writes for n in w.properties)
+        said: set[str] = set().union(*(w.properties for w in writes))
+        names = sorted({known.names.api(name) for name in said})
         done = self._bulk.write(target, names, by_key, lambda k: self._row(obj, by_key[k], out))
         out |= done.outcomes
         return [by_key[k] for k in done.again]
