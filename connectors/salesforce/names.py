@@ -81,9 +81,15 @@ class Names:
         self._suffixes = suffixes
         self._spelled = {name.lower(): name for name in api_names}
         self._back = {api.lower(): ours for ours, api in self._standard.items()}
+        self._found: dict[str, str] = {}  # asked for each field of each record
 
     def api(self, name: str) -> str:
         """Salesforce's name of a property, as the org spells it if it has it."""
+        if name not in self._found:
+            self._found[name] = self._api(name)
+        return self._found[name]
+
+    def _api(self, name: str) -> str:
         wanted = self._standard.get(name) or name
         suffixes = (CUSTOM,) if name == self._key else self._suffixes
         for tried in (wanted, *(f"{wanted}{suffix}" for suffix in suffixes)):

@@ -58,7 +58,14 @@ def line(row: Mapping[str, Any], names: Sequence[str]) -> bytes:
         if value is _ABSENT:
             cells.append("")
         elif isinstance(value, str):
-            cells.append(_text(name, value))
+            if not value or value.isspace():
+                # Salesforce cuts blanks off: nothing is left, and an empty cell says nothing.
+                cells.append(CLEAR)
+                continue
+            if len(value) > _LONGEST_CELL or "#" in value:
+                _check(name, value)
+            # In quotes, so that commas, line breaks and blanks around it stay what they are.
+            cells.append('"' + value.replace('"', '""') + '"')
         else:
             cells.append(_other(value))
     said = ",".join(cells)
@@ -67,16 +74,11 @@ def line(row: Mapping[str, Any], names: Sequence[str]) -> bytes:
     return said.encode("utf-8", "replace")
 
 
-def _text(name: str, value: str) -> str:
-    """A text in quotes: so commas, line breaks and blanks around it stay what they are."""
+def _check(name: str, value: str) -> None:
     if len(value) > _LONGEST_VALUE:
         raise TooLongError(name)
-    plain = value.strip()
-    if not plain:
-        return CLEAR  # Salesforce cuts blanks off: nothing is left, and an empty cell says nothing
-    if plain.upper() == CLEAR or len(value) > _LONGEST_CELL:
+    if len(value) > _LONGEST_CELL or value.strip().upper() == CLEAR:
         raise UnfitError("a text that would clear the field, or be too long to be told of")
-    return '"' + value.replace('"', '""') + '"'
 
 
 def _other(value: Any) -> str:

@@ -106,8 +106,8 @@ class Writer:
         known, by_key = self._schemas.of(place), {w.key: w for w in writes}
         key = "Id" if writes[0].crm_id else known.key
         target = Target(place.sobject, key, frozenset(known.kinds))
-        names = dict.fromkeys(known.names.api(n) for w in writes for n in w.properties)
-        names |= dict.fromkeys(place.completed)
+        said: set[str] = set().union(*(w.properties for w in writes))
+        names = sorted({known.names.api(name) for name in said} | set(place.completed))
         done = self._bulk.write(target, names, by_key, lambda k: self.row(place, by_key[k], out))
         out |= done.outcomes
         return [by_key[k] for k in done.again]

@@ -8,12 +8,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import Connection
 
 from config import yaml_file
 from config.settings import DEFAULT_RULES
-from connectors.base import Context
+from connectors.base import Boundary, Context, no_boundary
 from connectors.destination import CrmObject, CrmProperty
 from connectors.salesforce.destination import SalesforceDestination
 from connectors.salesforce.settings import SalesforceSettings
@@ -24,7 +28,7 @@ from state import engine, outbox
 from state.store import Store
 from sync.crm_schema import wanted, wishes
 from sync.hub import Hub
-from sync.push import Pusher
+from sync.push import Pushed, Pusher
 
 CRM, BRAND, ZONE = "crm", "alpha", "Europe/Nicosia"
 NOW_MS = 1_772_442_000_000
@@ -43,26 +47,29 @@ class Clock:
         """See :class:`connectors.clock.Clock`."""
 
 
-def hub(url: str, database: str) -> Hub:
-    """A hub with the shipped rules, its fields installed."""
-    store = Store(database)
+def hub(url: str, database: str, boundary: Boundary = no_boundary, in_flight: int = 4, **crm: Any
+        ) -> Hub:  # fmt: skip
+    """A hub with the shipped rules. ``crm`` are settings of its destination."""
+    store = Store(database, boundary)
     store.migrate()
     settings = SalesforceSettings.model_validate({
         "base_url": url, "auth": "client_credentials", "consumer_key": "consumer",
-        "consumer_secret": "secret", "api_version": "60.0",
+        "consumer_secret": "secret", "api_version": "60.0", **crm,
     })  # fmt: skip
-    found = Hub(
+    context = Context(CRM, {BRAND: ZONE}, Clock(), boundary)
+    return Hub(
         store=store, clock=Clock(), sources=[],
         brands={BRAND: BrandPolicy(BRAND, ZONE, "EUR", CRM, {"*": NOW_MS}, {"*": "tasks"}, {})},
-        destinations={
-            CRM: SalesforceDestination(settings, Context(CRM, {BRAND: ZONE}, Clock()))
-        },
+        destinations={CRM: SalesforceDestination(settings, context)},
         rules={BRAND: load(yaml_file.read(DEFAULT_RULES).data, FAMILIES, 2)},
-        rates={BRAND: Rates("EUR", {}, {})},
+        rates={BRAND: Rates("EUR", {}, {})}, in_flight=in_flight,
     )  # fmt: skip
+
+
+def install(found: Hub) -> None:
+    """Create the fields."""
     for obj, properties in wanted(found, CRM).items():
         found.destinations[CRM].install(obj, properties)
-    return found
 
 
 def body(number: int, properties: list[CrmProperty]) -> dict[str, str]:
@@ -111,6 +118,18 @@ def want(found: Hub, count: int) -> None:
             outbox.want(connection, CRM, part, NOW_MS)
 
 
+def push(found: Hub) -> Pushed:
+    """Push all that is wanted."""
+    with found.store.transaction("test.role") as connection:
+        fence = engine.take_role(connection, NOW_MS)
+    guard = partial(_holding, fence)
+    return Pusher(found, CRM, found.destinations[CRM], fence, guard).push()
+
+
+def _holding(fence: int, connection: Connection) -> None:
+    engine.hold(connection, fence)
+
+
 def peak_mb() -> float:
     """Peak resident memory of this process, MB."""
     for line in Path("/proc/self/status").read_text("ascii").splitlines():
@@ -122,12 +141,10 @@ def peak_mb() -> float:
 def main(url: str, database: str, contacts: int) -> None:
     """Push, and say what came of it."""
     found = hub(url, database)
+    install(found)
     want(found, contacts)
     before_mb = peak_mb()
-    with found.store.transaction("test.role") as connection:
-        fence = engine.take_role(connection, NOW_MS)
-    pusher = Pusher(found, CRM, found.destinations[CRM], fence, lambda c: engine.hold(c, fence))
-    done = pusher.push()
+    done = push(found)
     error = done.stopped
     told = {
         "stopped": error and f"{error.admin} ({error.log})", "written": done.contacts_written,
