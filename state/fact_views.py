@@ -57,8 +57,7 @@ PAID = Table(
 """The payments of the work list's clients: ``at`` is when one first reached the status it is in,
 ``back_base`` is blank where it is not known.
 
-Several facts need them more than once, in different orders, and each look at a payment's milestone
-is one into a table of everybody's: here it is done once.
+Several facts need them more than once, in different orders.
 """
 
 
@@ -133,29 +132,17 @@ def is_one_of(column: Any, words: Iterable[str]) -> Any:
     return or_(*[column == w for w in words])
 
 
-def reached(p: Any) -> Any:
-    """The milestone of the status a payment is in: when it first reached it."""
-    m = schema.milestone
-    return and_(
-        m.c.source == p.c.source, m.c.kind == "payment", m.c.external_id == p.c.external_id,
-        m.c.attempt == p.c.attempt, m.c.status == p.c.status,
-    )  # fmt: skip
-
-
 def filling_paid() -> sa.Insert:
     """Fill :data:`PAID` for the work list's clients of a brand."""
-    here, p, m, back = mine(), schema.payment, schema.milestone, BACK
+    here, p, back = mine(), schema.payment, BACK
     own = [p.c[c.name] for c in PAID.columns if c.name in p.c]
-    at = func.coalesce(m.c.first_at, p.c.status_at)
     base = case((back.c.unknown > 0, None), else_=func.coalesce(back.c.base, 0))
     taken = and_(back.c.source == p.c.source, back.c.payment_id == p.c.external_id)
     rows = (
-        select(*own, at, func.coalesce(back.c.amount, 0), base)
-        .select_from(
-            here.join(p, same(p, here)).outerjoin(m, reached(p)).outerjoin(back, taken)
-        )
+        select(*own, p.c.reached_at, func.coalesce(back.c.amount, 0), base)
+        .select_from(here.join(p, same(p, here)).outerjoin(back, taken))
         .where(p.c.deleted == 0)
-    )  # fmt: skip
+    )
     return sa.insert(PAID).from_select([c.name for c in PAID.columns], rows)
 
 

@@ -178,7 +178,7 @@ payment = _current(
     _words("amount_text"), _at("base_minor"), _at("fee_minor"), _id("fee_currency"),
     _at("fee_base_minor"), _at("opened_at"), _at("status_at"), _words("method"), _words("psp"),
     _words("decline_code"), _id("decline"), _count("kyc_blocked"), _words("vendor_status"),
-    _words("country"),
+    _words("country"), _at("reached_at"),
 )  # fmt: skip
 
 movement = _current(
