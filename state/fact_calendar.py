@@ -89,7 +89,7 @@ def _steps(paid: Table) -> sa.Select[Any]:
     high = paid.c.total_deposits - paid.c.total_withdrawals >= threshold
     here = select(paid.c.brand, paid.c.client_id).where(high).cte("high")
     here = here.prefix_with("MATERIALIZED")
-    # Said like this, PostgreSQL does not take it for rare: it would compare each with all of `here`.
+    # Said like this, PostgreSQL does not take it for rare, and compare each with all of `here`.
     counts = sa.case((or_(deposit, settled), p.c.at)).is_not(None)
     return (
         select(p.c.client_id, p.c.at, by)
