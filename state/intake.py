@@ -141,10 +141,10 @@ def take(
             connection.execute(_raws(page), {"at": received_at, **versions.bounds})
         if sheet.by_email:
             names.wanted_emails(connection, STAGES[kind], received_at)
+        reached, current = sheet.size, count(connection, _current(page))
         if SPECS[kind].reached(STAGES[kind]):
-            connection.execute(_earliest(page))
-        current = count(connection, _current(page))
-        if _REACHED_AT in SPECS[kind].table.c and current < sheet.size:
+            reached = count(connection, _earliest(page))
+        if _REACHED_AT in SPECS[kind].table.c and min(reached, current) < sheet.size:
             connection.execute(_reached_before(kind))
         if kind is Kind.PROFILE:
             identity.relink(connection, versions, received_at)
@@ -330,7 +330,7 @@ def _current(page: _Page) -> Any:
     columns = [*(newest.c[n] for n in names), func.coalesce(client_id, "")]
     names.append("client_id")
     if _REACHED_AT in table.c:
-        columns.append(_first_at(newest.c, page.kind))
+        columns.append(newest.c.status_at)  # see _reached_before
         names.append(_REACHED_AT)
     source = select(*columns).where(sa.true())
     return _upsert(page.dialect, table, ["source", "external_id"], names, source)
@@ -346,27 +346,25 @@ def _current_profiles(dialect: str, newest: sa.FromClause) -> Any:
 # --- milestones and touched clients -------------------------------------------------------------
 
 
-def _first_at(c: Any, kind: Kind) -> Any:
-    """When a record first reached the status it is in, by its milestones."""
-    m = schema.milestone
-    return (
-        select(m.c.first_at)
-        .where(
-            m.c.source == c.source, m.c.kind == kind.value, m.c.external_id == c.external_id,
-            m.c.attempt == c.attempt, m.c.status == c.status,
-        )
-        .scalar_subquery()
-    )  # fmt: skip
-
-
 @cache
 def _reached_before(kind: Kind) -> sa.Update:
-    """News of the past: a staged version that is not the newest may tell when the newest began."""
-    stage, table = STAGES[kind], SPECS[kind].table
+    """Have staged records know when they first reached the status they are in.
+
+    For pages with more than news: a version may not be the first of its status, and one that is
+    not the newest may be.
+    """
+    stage, table, m = STAGES[kind], SPECS[kind].table, schema.milestone
     staged = tuple_(table.c.source, table.c.external_id).in_(
         select(stage.c.source, stage.c.external_id)
     )
-    first_at = _first_at(table.c, kind)
+    first_at = (
+        select(m.c.first_at)
+        .where(
+            m.c.kind == kind.value,
+            *[m.c[n] == table.c[n] for n in ("source", "external_id", "attempt", "status")],
+        )
+        .scalar_subquery()
+    )
     earlier = table.c[_REACHED_AT] > first_at
     return sa.update(table).where(staged, earlier).values({_REACHED_AT: first_at})
 
