@@ -18,7 +18,8 @@ from sqlalchemy.engine import Connection
 
 from mapping.market import FIRST_TRADE_HOURS, WINDOW_HOURS, Market, crossed
 from state import schema, staging
-from state.fact_views import PAID, same, temporary
+from state.fact_payments import PAID
+from state.fact_views import same, temporary
 
 _NAMES = ("first_trade_due_at", "trade_window_ends_at", "high_value_at")
 
@@ -81,19 +82,16 @@ def _steps(paid: Table) -> sa.Select[Any]:
     Of clients whose net deposits are high.
     """
     p, threshold = PAID, bindparam("threshold", type_=sa.BigInteger)
-    deposit = and_(
-        p.c.direction == "deposit", p.c.status == "succeeded", p.c.back_amount < p.c.amount_minor
-    )
-    settled = and_(p.c.direction == "withdrawal", p.c.status == "paid")
-    by = sa.case((deposit, p.c.base_minor - p.c.back_base), else_=-p.c.base_minor)
+    counted, settled = p.c.counted == 1, and_(p.c.deposit == 0, p.c.status == "paid")
+    by = sa.case((counted, p.c.net_base), else_=-p.c.base_minor)
     high = paid.c.total_deposits - paid.c.total_withdrawals >= threshold
     here = select(paid.c.brand, paid.c.client_id).where(high).cte("high")
     here = here.prefix_with("MATERIALIZED")
     # Said like this, PostgreSQL does not take it for rare, and compare each with all of `here`.
-    counts = sa.case((or_(deposit, settled), p.c.at)).is_not(None)
+    matters = sa.case((or_(counted, settled), p.c.at)).is_not(None)
     return (
         select(p.c.client_id, p.c.at, by)
         .select_from(here.join(p, same(p, here)))
-        .where(counts)
-        .order_by(p.c.client_id, p.c.at, p.c.direction, p.c.external_id)
+        .where(matters)
+        .order_by(p.c.client_id, p.c.at, p.c.deposit.desc(), p.c.name)
     )

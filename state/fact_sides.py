@@ -13,7 +13,8 @@ from sqlalchemy import BigInteger, and_, bindparam, case, func, or_, select
 
 from mapping.facts_more import TICKET_DAYS_MS, TICKETS, WINDOW_MS
 from state import schema
-from state.fact_views import PAID, Side, View, aggregates, is_one_of, mine, same, side
+from state.fact_payments import PAID
+from state.fact_views import Side, View, aggregates, is_one_of, mine, same, side
 from state.linking import BLANK, CLIENT_ID
 from state.rules_elements import Least
 
@@ -84,7 +85,7 @@ def _pairs() -> sa.Select[Any]:
     here = mine()
     r = sa.union_all(_paid(here), _booked(here)).subquery("either").c
     alike = (r.brand, r.client_id, r.currency, r.amount_minor)
-    n = func.row_number().over(partition_by=[*alike, r.booked], order_by=[r.at, r.external_id])
+    n = func.row_number().over(partition_by=[*alike, r.booked], order_by=[r.at, r.name])
     numbered = select(*alike, r.booked, r.at, n.label("n")).subquery("numbered").c
     key = (numbered.brand, numbered.client_id, numbered.currency, numbered.amount_minor, numbered.n)
     alone = (
@@ -113,16 +114,16 @@ def _paid(here: sa.CTE) -> sa.Select[Any]:
         .prefix_with("MATERIALIZED")
     )
     return (
-        _either(kept, p, p.c.at, _OF_PSP)
+        _either(kept, p, p.c.name, _OF_PSP)
         .select_from(kept.join(p, and_(same(p, kept), p.c.currency == kept.c.currency)))
-        .where(p.c.direction == "deposit", p.c.status == "succeeded", p.c.psp != "ledger")
+        .where(p.c.deposit == 1, p.c.status == "succeeded", p.c.psp != "ledger")
     )
 
 
 def _booked(here: sa.CTE) -> sa.Select[Any]:
     e = schema.ledger_entry
     return (
-        _either(here, e, e.c.at, _OF_LEDGER)
+        _either(here, e, e.c.external_id, _OF_LEDGER)
         .select_from(here.join(e, same(e, here)))
         .where(e.c.deleted == 0, e.c.entry == "deposit", e.c.amount_minor > 0)
     )
@@ -134,11 +135,11 @@ _OF_LEDGER: sa.ColumnElement[int] = sa.literal_column("1", sa.Integer)
 
 
 def _either(
-    here: Any, rows: Any, at: Any, booked: sa.ColumnElement[int]
+    here: Any, rows: Any, name: Any, booked: sa.ColumnElement[int]
 ) -> sa.Select[Any]:  # fmt: skip
     return select(
-        here.c.brand, here.c.client_id, rows.c.currency, rows.c.amount_minor, at.label("at"),
-        rows.c.external_id, booked.label("booked"),
+        here.c.brand, here.c.client_id, rows.c.currency, rows.c.amount_minor, rows.c.at,
+        name.label("name"), booked.label("booked"),
     )  # fmt: skip
 
 

@@ -35,32 +35,6 @@ work = Table(
 )  # fmt: skip
 
 
-BACK = Table(
-    "taken_back", temporary,
-    Column("source", schema.Id, primary_key=True),
-    Column("payment_id", schema.Id, primary_key=True),
-    Column("amount", BigInteger), Column("base", BigInteger), Column("unknown", BigInteger),
-    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
-)  # fmt: skip
-"""What went back of a payment: refunds, and disputes that are not won."""
-
-PAID = Table(
-    "paid_row", temporary,
-    *[Column(n, schema.Id, primary_key=True)
-      for n in ("brand", "client_id", "source", "external_id")],
-    *[Column(n, schema.payment.c[n].type) for n in (
-        "direction", "status", "currency", "amount_minor", "amount_text", "base_minor",
-        "fee_base_minor", "opened_at", "method", "psp", "decline", "kyc_blocked")],
-    Column("at", BigInteger), Column("back_amount", BigInteger), Column("back_base", BigInteger),
-    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
-)  # fmt: skip
-"""The payments of the work list's clients: ``at`` is when one first reached the status it is in,
-``back_base`` is blank where it is not known.
-
-Several facts need them more than once, in different orders.
-"""
-
-
 def listed(*only: sa.ColumnElement[bool]) -> sa.CTE:
     """The work list, to be joined with tables of clients.
 
@@ -130,20 +104,6 @@ def same(left: Any, right: Any) -> Any:
 def is_one_of(column: Any, words: Iterable[str]) -> Any:
     """Not IN: for more than two words SQLite looks every value up in a tree."""
     return or_(*[column == w for w in words])
-
-
-def filling_paid() -> sa.Insert:
-    """Fill :data:`PAID` for the work list's clients of a brand."""
-    here, p, back = mine(), schema.payment, BACK
-    own = [p.c[c.name] for c in PAID.columns if c.name in p.c]
-    base = case((back.c.unknown > 0, None), else_=func.coalesce(back.c.base, 0))
-    taken = and_(back.c.source == p.c.source, back.c.payment_id == p.c.external_id)
-    rows = (
-        select(*own, p.c.reached_at, func.coalesce(back.c.amount, 0), base)
-        .select_from(here.join(p, same(p, here)).outerjoin(back, taken))
-        .where(p.c.deleted == 0)
-    )
-    return sa.insert(PAID).from_select([c.name for c in PAID.columns], rows)
 
 
 @dataclass(frozen=True)

@@ -24,20 +24,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from mapping.fact import FactDef
-from mapping.facts import ABANDONED_AFTER_MS, CATALOGUE
+from mapping.facts import CATALOGUE
 from mapping.facts_more import WINDOW_MS
 from state import fact_calendar, fact_sides, schema
 from state.fact_calendar import CALENDAR, Figures
+from state.fact_payments import BACK, PAID, deposit, filling_paid, key, keyed, withdrawal
 from state.fact_sides import BY_VIEW, NEVER, SIDES
 from state.fact_views import (
-    AFTER_ANY,
-    BACK,
-    DIGITS,
-    PAID,
     Side,
     View,
     aggregates,
-    filling_paid,
     is_one_of,
     listed,
     of,
@@ -47,11 +43,6 @@ from state.fact_views import (
 )
 from state.rules_elements import Greatest, Least
 from state.staging import fresh
-
-_ABANDONABLE = ("created", "pending_customer", "processing")
-_SETTLED = ("paid", "rejected", "cancelled", "failed")
-_THEN = "\x01"  # parts the id from the source in a key; sorts before what ids are made of
-
 
 _PAYMENTS = ("deposit", "withdrawal", "fee")  # views over payments
 _paid_facts = Table(
@@ -112,9 +103,9 @@ def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
     joined = (
         paid.join(c, and_(c.c.brand == paid.c.brand, c.c.external_id == paid.c.client_id))
         .outerjoin(k, and_(same(paid, k), k.c.deleted == 0, ~_newer(k)))
-        .outerjoin(last, _keyed(paid, paid.c.last_end, last))
-        .outerjoin(first, _keyed(paid, paid.c.first_success, first))
-        .outerjoin(asked, _keyed(paid, paid.c.first_request, asked))
+        .outerjoin(last, keyed(paid, paid.c.last_end, last))
+        .outerjoin(first, keyed(paid, paid.c.first_success, first))
+        .outerjoin(asked, keyed(paid, paid.c.first_request, asked))
         .outerjoin(_moved_facts, same(paid, _moved_facts))
         .outerjoin(CALENDAR, same(paid, CALENDAR))
     )
@@ -122,10 +113,10 @@ def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
         joined = joined.outerjoin(one.table, same(paid, one.table))
     picked = {
         "current": _kyc(k),
-        "last_ended": _deposit(last),
+        "last_ended": deposit(last),
         "counted_first": View({"method": first.c.method}),
         "counted_later": View({"status_at": _second_success(paid, first)}),
-        "first_requested": _withdrawal(asked),
+        "first_requested": withdrawal(asked),
     }
     columns = [_fact(d, c, picked, paid, used) for d in CATALOGUE]
     leaves_at = fact_sides.leaves_at(paid.c.fees_leave_at, used)
@@ -232,7 +223,7 @@ def _paid() -> sa.Select[Any]:
     """One row for each client on the list: what is aggregated over payments, and three keys."""
     p, at = PAID, PAID.c.at
     there = p.c.client_id.is_not(None)
-    deposit, withdrawal = _deposit(p), _withdrawal(p)
+    paid_in, paid_out = deposit(p), withdrawal(p)
     charged = and_(there, or_(p.c.fee_base_minor.is_(None), p.c.fee_base_minor != 0))
     fee = View(
         {"base_minor": p.c.fee_base_minor},
@@ -240,18 +231,17 @@ def _paid() -> sa.Select[Any]:
         there,
     )
     fees_leave_at = func.min(at).filter(charged, fact_sides.recent(at))
-    counted = and_(deposit.rows, deposit.flags["counted"])
     return (
         select(
             work.c.brand, work.c.client_id,
-            *aggregates("deposit", deposit),
-            *aggregates("withdrawal", withdrawal),
+            *aggregates("deposit", paid_in),
+            *aggregates("withdrawal", paid_out),
             *aggregates("fee", fee),
-            func.min(deposit.values["abandons_at"]).filter(deposit.rows).label("abandons_at"),
+            func.min(p.c.abandons_at).label("abandons_at"),
             (fees_leave_at + WINDOW_MS).label("fees_leave_at"),
-            func.max(_key(p, deposit.values["ended_at"])).filter(deposit.rows).label("last_end"),
-            func.min(_key(p, at)).filter(counted).label("first_success"),
-            func.min(_key(p, p.c.opened_at)).filter(withdrawal.rows).label("first_request"),
+            func.max(key(p, p.c.ended_at)).label("last_end"),
+            func.min(key(p, at)).filter(p.c.counted == 1).label("first_success"),
+            func.min(key(p, p.c.opened_at)).filter(paid_out.rows).label("first_request"),
         )
         .select_from(work.outerjoin(p, same(p, work)))
         .where(work.c.brand == bindparam("work_brand"))
@@ -259,64 +249,11 @@ def _paid() -> sa.Select[Any]:
     )  # fmt: skip
 
 
-def _key(p: Any, at: Any) -> Any:
-    """An instant and, at a tie, the id, as one text that sorts like the pair; blank without."""
-    return sa.cast(at + AFTER_ANY, sa.Text) + p.c.external_id + _THEN + p.c.source
-
-
-def _keyed(paid: sa.FromClause, key: Any, p: Any) -> Any:
-    """The payment of a key. What is left of its last _THEN is an id, whatever that is made of."""
-    named = func.substr(key, DIGITS + 1)
-    id_and_then = func.rtrim(named, func.replace(named, _THEN, ""))
-    return and_(
-        same(p, paid),
-        p.c.source == func.substr(named, func.length(id_and_then) + 1),
-        p.c.external_id == func.substr(id_and_then, 1, func.length(id_and_then) - 1),
-    )
-
-
-def _deposit(p: Any) -> View:
-    """Deposits."""
-    opens = is_one_of(p.c.status, _ABANDONABLE)
-    abandons_at = p.c.opened_at + ABANDONED_AFTER_MS
-    horizon = bindparam("psp_horizon", type_=BigInteger)
-    abandoned = and_(opens, abandons_at <= horizon)
-    failed = or_(is_one_of(p.c.status, ("failed", "cancelled")), abandoned)
-    values: dict[str, Any] = {
-        **dict(p.c),
-        "status_at": p.c.at,
-        "abandoned": case((abandoned, 1), else_=0),
-        "abandons_at": case((and_(opens, abandons_at > horizon), abandons_at)),
-        "outcome": case((p.c.status == "succeeded", "succeeded"), (failed, "failed")),
-        "ended_at": case(
-            (is_one_of(p.c.status, ("succeeded", "failed", "cancelled")), p.c.at),
-            (abandoned, abandons_at),
-        ),
-        "net_base": p.c.base_minor - p.c.back_base,
-    }
-    flags = {"failed": failed, "counted": _counted(p)}
-    return View(values, flags, p.c.direction == "deposit")
-
-
-def _counted(p: Any) -> Any:
-    return and_(p.c.status == "succeeded", p.c.back_amount < p.c.amount_minor)
-
-
 def _second_success(paid: sa.FromClause, first: Any) -> Any:
     """When the earliest of a client's counted deposits but the first succeeded."""
     p = PAID.alias("later")
-    another = or_(p.c.external_id != first.c.external_id, p.c.source != first.c.source)
-    at = select(func.min(p.c.at)).where(
-        same(p, paid), p.c.direction == "deposit", another, _counted(p)
-    )
+    at = select(func.min(p.c.at)).where(same(p, paid), p.c.counted == 1, p.c.name != first.c.name)
     return case((paid.c.deposits > 1, at.correlate(paid, first).scalar_subquery()))
-
-
-def _withdrawal(p: Any) -> View:
-    settled = is_one_of(p.c.status, _SETTLED)
-    values = {**dict(p.c), "status_at": p.c.at, "settled_at": case((settled, p.c.at))}
-    flags = {"open": ~settled, "paid": p.c.status == "paid"}
-    return View(values, flags, p.c.direction == "withdrawal")
 
 
 # --- movements ---------------------------------------------------------------------------------
