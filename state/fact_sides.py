@@ -17,9 +17,8 @@ from state.fact_payments import PAID
 from state.fact_views import Side, View, aggregates, is_one_of, mine, same, side
 from state.linking import BLANK, CLIENT_ID
 from state.rules_elements import Least
+from state.schema import NEVER
 
-NEVER = 2**53
-"""A due time that never comes; a number on both engines, so that an index can hold it."""
 _LIVE = ("real", "cent")
 _UNRESOLVED = ("new", "open", "pending", "on_hold")
 _BEHAVIOUR = ("suspicious_pattern", "bonus_abuse", "exposure")

@@ -29,7 +29,7 @@ from mapping.facts_more import WINDOW_MS
 from state import fact_calendar, fact_sides, schema
 from state.fact_calendar import CALENDAR, Figures
 from state.fact_payments import BACK, PAID, deposit, filling_paid, key, keyed, withdrawal
-from state.fact_sides import BY_VIEW, NEVER, SIDES
+from state.fact_sides import BY_VIEW, SIDES
 from state.fact_views import (
     Side,
     View,
@@ -42,6 +42,7 @@ from state.fact_views import (
     work,
 )
 from state.rules_elements import Greatest, Least
+from state.schema import NEVER
 from state.staging import fresh
 
 _PAYMENTS = ("deposit", "withdrawal", "fee")  # views over payments

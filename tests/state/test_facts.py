@@ -77,7 +77,7 @@ def test_a_client_without_anything_has_the_defaults(store: Store) -> None:
     assert found["total_deposits"] == found["payment_fees"] == found["refunds_chargebacks"] == 0
     assert (found["kyc_status"], found["last_attempt_outcome"]) == ("not_started", "none")
     assert found["first_deposit_at"] is found["second_deposit_at"] is None
-    assert found["facts_due_at"] == fact_sides.NEVER
+    assert found["facts_due_at"] == schema.NEVER
 
 
 @pytest.mark.parametrize("ids", [("a", "ab"), ("10", "9"), ("Z", "ä"), ("x\x01y", "z\x01")])
