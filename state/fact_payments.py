@@ -39,12 +39,12 @@ _AS_STORED = (
 )  # fmt: skip
 PAID = Table(
     "paid_row", temporary,
-    *[Column(n, schema.Id, primary_key=True) for n in ("brand", "client_id", "name")],
+    *[Column(n, schema.Id, primary_key=True) for n in ("client_id", "name")],
     *[Column(n, BigInteger) for n in _WORKED_OUT],
     *[Column(n, schema.payment.c[n].type) for n in _AS_STORED],
     prefixes=["TEMPORARY"], sqlite_with_rowid=False,
 )  # fmt: skip
-"""The payments of the work list's clients.
+"""The payments of the work list's clients of one brand.
 
 ``name`` is the id and the source, and sorts like the pair; ``at`` is when the payment first reached
 the status it is in; yes and no are 1 and 0. What several facts ask of a payment is worked out when
@@ -53,10 +53,10 @@ it is read: in each of dozens of aggregates, an engine would work it out anew.
 
 
 def filling_paid() -> sa.Insert:
-    """Fill :data:`PAID` for the work list's clients of a brand."""
+    """Fill :data:`PAID`."""
     here, p, back = mine(), schema.payment, BACK
     taken = and_(back.c.source == p.c.source, back.c.payment_id == p.c.external_id)
-    values: dict[str, Any] = {n: p.c[n] for n in ("brand", "client_id", *_AS_STORED)}
+    values: dict[str, Any] = {n: p.c[n] for n in ("client_id", *_AS_STORED)}
     values["name"] = p.c.external_id + _THEN + p.c.source
     values |= _worked_out(p.c, back.c)
     rows = (

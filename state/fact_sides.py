@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, and_, bindparam, case, func, or_, select
 from mapping.facts_more import TICKET_DAYS_MS, TICKETS, WINDOW_MS
 from state import schema
 from state.fact_payments import PAID
-from state.fact_views import Side, View, aggregates, is_one_of, mine, same, side, work
+from state.fact_views import BRAND, Side, View, aggregates, is_one_of, mine, same, side, work
 from state.linking import BLANK, CLIENT_ID
 from state.rules_elements import Least
 from state.schema import NEVER
@@ -36,10 +36,10 @@ def _grouped(name: str, view: View, rows: Any, *also: Any) -> sa.Select[Any]:
     sorted to be grouped. Clients without a record are left out at the end.
     """
     return (
-        select(work.c.brand, work.c.client_id, *aggregates(name, view), *also)
+        select(work.c.client_id, *aggregates(name, view), *also)
         .select_from(work.outerjoin(rows, and_(same(rows, work), rows.c.deleted == 0)))
-        .where(work.c.brand == bindparam("work_brand"))
-        .group_by(work.c.brand, work.c.client_id)
+        .where(work.c.brand == BRAND)
+        .group_by(work.c.client_id)
         .having(func.count(rows.c.client_id) > 0)
     )
 
@@ -85,9 +85,8 @@ def _pairs() -> sa.Select[Any]:
     Both are numbered in one list, and meet where they have the same number: a join of the two has
     no index to look into, and SQLite would read all of one for each of the other.
     """
-    here = mine()
-    r = sa.union_all(_paid(here), _booked(here)).subquery("either").c
-    alike = (r.client_id, r.currency, r.amount_minor)  # of one brand all
+    r = sa.union_all(_paid(), _booked()).subquery("either").c
+    alike = (r.client_id, r.currency, r.amount_minor)
     n = func.row_number().over(partition_by=[*alike, r.booked], order_by=[r.at, r.name])
     numbered = select(*alike, r.booked, r.at, n.label("n")).subquery("numbered").c
     key = (numbered.client_id, numbered.currency, numbered.amount_minor, numbered.n)
@@ -99,17 +98,22 @@ def _pairs() -> sa.Select[Any]:
         .subquery("alone")
     ).c  # fmt: skip
     return select(
-        bindparam("work_brand", type_=schema.Id), alone.client_id,
+        alone.client_id,
         func.min(alone.at).filter(alone.booked == 0), func.min(alone.at).filter(alone.booked == 1),
     ).group_by(alone.client_id)  # fmt: skip
 
 
-def _paid(here: sa.CTE) -> sa.Select[Any]:
+def _with_any(view: str) -> sa.CTE:
+    """Those of the work list who have a record of the view; most have none. See ``listed``."""
+    found = select(BRAND.label("brand"), BY_VIEW[view].table.c.client_id)
+    return found.cte(f"with_{view}").prefix_with("MATERIALIZED")
+
+
+def _paid() -> sa.Select[Any]:
     """Succeeded deposits in currencies in which the client has an account, but for wires."""
-    p, a = PAID, schema.trading_account
-    # From the accounts on: most clients have none.
+    here, p, a = _with_any("account"), PAID, schema.trading_account
     kept = (
-        select(here.c.brand, here.c.client_id, a.c.currency)
+        select(here.c.client_id, a.c.currency)
         .select_from(here.join(a, same(a, here)))
         .where(a.c.deleted == 0, is_one_of(a.c.account_class, _LIVE))
         .distinct()
@@ -123,8 +127,8 @@ def _paid(here: sa.CTE) -> sa.Select[Any]:
     )
 
 
-def _booked(here: sa.CTE) -> sa.Select[Any]:
-    e = schema.ledger_entry
+def _booked() -> sa.Select[Any]:
+    here, e = _with_any("ledger"), schema.ledger_entry
     return (
         _either(here, e, e.c.external_id, _OF_LEDGER)
         .select_from(here.join(e, same(e, here)))
@@ -162,11 +166,11 @@ def _touches() -> sa.Select[Any]:
         p.c.brand == a.c.brand, p.c.client_id == BLANK, p.c.ref_kind == "partner",
         p.c.ref_value == a.c.affiliate_id, p.c.source == a.c.source, p.c.deleted == 0,
     )  # fmt: skip
-    client = (here.c.brand, here.c.client_id)
-    ahead: Any = {"partition_by": list(client), "order_by": [m.c.first_at, a.c.external_id]}
+    client = here.c.client_id
+    ahead: Any = {"partition_by": client, "order_by": [m.c.first_at, a.c.external_id]}
     rows = (
         select(
-            *client, a.c.affiliate_id, a.c.sub_id, a.c.at, p.c.plan, p.c.status,
+            client, a.c.affiliate_id, a.c.sub_id, a.c.at, p.c.plan, p.c.status,
             func.row_number().over(**ahead).label("place"),
             func.first_value(a.c.affiliate_id).over(**ahead).label("first_id"),
         )
@@ -176,8 +180,8 @@ def _touches() -> sa.Select[Any]:
     )  # fmt: skip
     flags = {"first": rows.c.place == 1, "other": rows.c.affiliate_id != rows.c.first_id}
     return (
-        select(rows.c.brand, rows.c.client_id, *aggregates("touch", View(dict(rows.c), flags)))
-        .group_by(rows.c.brand, rows.c.client_id)
+        select(rows.c.client_id, *aggregates("touch", View(dict(rows.c), flags)))
+        .group_by(rows.c.client_id)
     )  # fmt: skip
 
 
@@ -203,9 +207,9 @@ def _mates() -> sa.Select[Any]:
         link.c.brand == o.c.brand, link.c.kind == CLIENT_ID, link.c.value == o.c.external_id
     )
     return (
-        select(here.c.brand, here.c.client_id, *aggregates("mate", View({})))
+        select(here.c.client_id, *aggregates("mate", View({})))
         .select_from(
-            here.join(c, and_(c.c.brand == here.c.brand, c.c.external_id == here.c.client_id))
+            here.join(c, and_(c.c.brand == BRAND, c.c.external_id == here.c.client_id))
             .join(o, and_(o.c.email_norm == c.c.email_norm, o.c.brand == c.c.brand))
             .join(link, self)
         )
@@ -213,19 +217,19 @@ def _mates() -> sa.Select[Any]:
             c.c.email_norm != "", o.c.external_id != c.c.external_id, o.c.deleted == 0,
             link.c.client_id == o.c.external_id,
         )
-        .group_by(here.c.brand, here.c.client_id)
+        .group_by(here.c.client_id)
     )  # fmt: skip
 
 
 def _tickets() -> sa.Select[Any]:
     t, here = schema.ticket, mine()
-    client = (here.c.brand, here.c.client_id)
+    client = here.c.client_id
     order = [t.c.opened_at, t.c.external_id]
-    ahead: Any = {"partition_by": list(client), "order_by": order}
-    back: Any = {"partition_by": list(client), "order_by": [o.desc() for o in order]}
+    ahead: Any = {"partition_by": client, "order_by": order}
+    back: Any = {"partition_by": client, "order_by": [o.desc() for o in order]}
     rows = (
         select(
-            *client, t.c.opened_at, t.c.category, t.c.status, t.c.complaint,
+            client, t.c.opened_at, t.c.category, t.c.status, t.c.complaint,
             func.row_number().over(**back).label("place"),
             func.lag(t.c.opened_at, TICKETS - 1).over(**ahead).label("third_before"),
             func.lag(t.c.opened_at, TICKETS).over(**ahead).label("fourth_before"),
@@ -246,16 +250,16 @@ def _tickets() -> sa.Select[Any]:
         ),
     }
     return (
-        select(r.brand, r.client_id, *aggregates("ticket", View(dict(rows.c), flags)))
-        .group_by(r.brand, r.client_id)
+        select(r.client_id, *aggregates("ticket", View(dict(rows.c), flags)))
+        .group_by(r.client_id)
     )  # fmt: skip
 
 
 SIDES: tuple[Side, ...] = (
-    side("side_account", ("account",), _accounts, schema.trading_account),
-    side("side_day", ("trading_day",), _days, schema.trading_day, "leaves_at"),
+    side("side_account", ("account",), _accounts, schema.trading_account, read=True),
+    side("side_day", ("trading_day",), _days, schema.trading_day, "leaves_at", read=True),
     side("side_balance", ("balance",), _balances, schema.balance),
-    side("side_ledger", ("ledger",), _bookings, schema.ledger_entry, "leaves_at"),
+    side("side_ledger", ("ledger",), _bookings, schema.ledger_entry, "leaves_at", read=True),
     side("side_pairs", ("uncredited", "unpaid"), _pairs, schema.trading_account),
     side("side_touch", ("touch",), _touches, schema.attribution),
     side("side_payout", ("payout",), _payouts, schema.payout),

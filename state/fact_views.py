@@ -27,6 +27,9 @@ AFTER_ANY = 2 * 10**15
 PICKED = {"current", "last_ended", "counted_first", "counted_later", "first_requested"}
 _TEXTUAL = (FactType.TEXT, FactType.ENUM)
 
+BRAND = sa.bindparam("work_brand", type_=schema.Id)
+"""The brand whose facts are computed."""
+
 temporary = MetaData()
 work = Table(
     "work", temporary,
@@ -46,7 +49,7 @@ def listed(*only: sa.ColumnElement[bool]) -> sa.CTE:
 
 def mine() -> sa.CTE:
     """The work list's clients of the brand that is computed."""
-    return listed(work.c.brand == sa.bindparam("work_brand"))
+    return listed(work.c.brand == BRAND)
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,15 @@ def _aggregate(view: View, d: FactDef) -> Any:
 
 
 def same(left: Any, right: Any) -> Any:
-    """Whether two rows are of one client."""
-    return and_(left.c.brand == right.c.brand, left.c.client_id == right.c.client_id)
+    """Whether two rows are of one client.
+
+    What is worked out is of one brand and does not name it: engines compare one text, not two.
+    """
+    client = left.c.client_id == right.c.client_id
+    brands = [rows.c.brand for rows in (left, right) if "brand" in rows.c]
+    if not brands:
+        return client
+    return and_(brands[0] == (brands[1] if len(brands) > 1 else BRAND), client)
 
 
 def is_one_of(column: Any, words: Iterable[str]) -> Any:
@@ -108,12 +118,16 @@ def is_one_of(column: Any, words: Iterable[str]) -> Any:
 
 @dataclass(frozen=True)
 class Side:
-    """A side table and the query that fills it: brand, client id, then the other columns."""
+    """A side table and the query that fills it: client id, then the other columns.
+
+    ``read``: something else is worked out from it, so it has to be there, if empty.
+    """
 
     table: Table
     query: Callable[[], sa.Select[Any]]
     views: tuple[str, ...] = ()
     rows: Table | None = None
+    read: bool = False
 
     def used(self, connection: Connection, brand: str) -> bool:
         """Whether the brand has any row of what it is made of."""
@@ -134,8 +148,7 @@ def _filling(one: Side) -> sa.Insert:
 
 @cache
 def _any_row(rows: Table) -> sa.Select[Any]:
-    brand = rows.c.brand == sa.bindparam("work_brand")
-    return select(sa.literal(1)).where(brand).limit(1)
+    return select(sa.literal(1)).where(rows.c.brand == BRAND).limit(1)
 
 
 def side(
@@ -144,11 +157,13 @@ def side(
     query: Callable[[], sa.Select[Any]],
     rows: Table | None,
     *also: str,
+    read: bool = False,
 ) -> Side:
     """A side table with the facts of some views, in the catalogue's order, and further numbers.
 
     Args:
         rows: the current records it is made of.
+        read: see :class:`Side`.
     """
     facts = [
         Column(d.name, schema.Id if d.fact.type in _TEXTUAL else BigInteger)
@@ -157,10 +172,9 @@ def side(
     ]
     table = Table(
         name, temporary,
-        Column("brand", schema.Id, primary_key=True),
         Column("client_id", schema.Id, primary_key=True),
         *facts,
         *[Column(n, BigInteger) for n in also],
         prefixes=["TEMPORARY"], sqlite_with_rowid=False,
     )  # fmt: skip
-    return Side(table, query, views, rows)
+    return Side(table, query, views, rows, read)

@@ -14,12 +14,12 @@ which more is wanted - the last that ended, the first counted - and these are lo
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, Table, and_, bindparam, case, func, or_, select
+from sqlalchemy import BigInteger, Column, Table, and_, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
@@ -31,11 +31,12 @@ from state.fact_calendar import CALENDAR, Figures
 from state.fact_payments import BACK, PAID, deposit, filling_paid, key, keyed, withdrawal
 from state.fact_sides import BY_VIEW, SIDES
 from state.fact_views import (
+    BRAND,
     Side,
     View,
     aggregates,
     is_one_of,
-    listed,
+    mine,
     of,
     same,
     temporary,
@@ -48,7 +49,7 @@ from state.staging import fresh
 _PAYMENTS = ("deposit", "withdrawal", "fee")  # views over payments
 _paid_facts = Table(
     "paid_facts", temporary,
-    Column("brand", schema.Id, primary_key=True), Column("client_id", schema.Id, primary_key=True),
+    Column("client_id", schema.Id, primary_key=True),
     *[Column(d.name, BigInteger) for v in _PAYMENTS for d in of(v)],
     Column("abandons_at", BigInteger), Column("fees_leave_at", BigInteger),
     *[Column(n, schema.Id) for n in ("last_end", "first_success", "first_request")],
@@ -57,7 +58,7 @@ _paid_facts = Table(
 _MOVED = ("taken", "dispute")  # views over movements
 _moved_facts = Table(
     "moved_facts", temporary,
-    Column("brand", schema.Id, primary_key=True), Column("client_id", schema.Id, primary_key=True),
+    Column("client_id", schema.Id, primary_key=True),
     *[Column(d.name, BigInteger) for v in _MOVED for d in CATALOGUE if d.view == v],
     prefixes=["TEMPORARY"], sqlite_with_rowid=False,
 )  # fmt: skip
@@ -73,17 +74,13 @@ def compute(connection: Connection, brand: str, psp_horizon: int, figures: Figur
     values = {"psp_horizon": psp_horizon, "work_brand": brand}
     _fill_payments(connection, values)
     used = tuple(one for one in SIDES if one.used(connection, brand))
-    for one in used:
-        one.fill(connection, values)
-    fact_calendar.fill(connection, brand, figures, _paid_facts, _days(connection, used))
+    for one in SIDES:
+        if one in used:
+            one.fill(connection, values)
+        elif one.read:
+            fresh(connection, one.table)
+    fact_calendar.fill(connection, figures, _paid_facts, BY_VIEW["trading_day"].table)
     connection.execute(_statement(connection.dialect.name, used), values)
-
-
-def _days(connection: Connection, used: Container[Side]) -> Table:
-    days = BY_VIEW["trading_day"]
-    if days not in used:
-        fresh(connection, days.table)
-    return days.table
 
 
 @lru_cache(maxsize=16)
@@ -102,7 +99,7 @@ def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
     c, k = schema.client, schema.kyc_case
     last, first, asked = (PAID.alias(n) for n in ("last", "first", "asked"))
     joined = (
-        paid.join(c, and_(c.c.brand == paid.c.brand, c.c.external_id == paid.c.client_id))
+        paid.join(c, and_(c.c.brand == BRAND, c.c.external_id == paid.c.client_id))
         .outerjoin(k, and_(same(paid, k), k.c.deleted == 0, ~_newer(k)))
         .outerjoin(last, keyed(paid, paid.c.last_end, last))
         .outerjoin(first, keyed(paid, paid.c.first_success, first))
@@ -124,7 +121,7 @@ def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
     due = Least(func.coalesce(paid.c.abandons_at, NEVER), func.coalesce(leaves_at, NEVER))
     # Without a WHERE, SQLite takes the ON of an upsert for one of a join.
     return (
-        select(paid.c.brand, paid.c.client_id, *columns, due.label("facts_due_at"))
+        select(BRAND, paid.c.client_id, *columns, due.label("facts_due_at"))
         .select_from(joined)
         .where(sa.true())
     )
@@ -234,7 +231,7 @@ def _paid() -> sa.Select[Any]:
     fees_leave_at = func.min(at).filter(charged, fact_sides.recent(at))
     return (
         select(
-            work.c.brand, work.c.client_id,
+            work.c.client_id,
             *aggregates("deposit", paid_in),
             *aggregates("withdrawal", paid_out),
             *aggregates("fee", fee),
@@ -245,8 +242,8 @@ def _paid() -> sa.Select[Any]:
             func.min(key(p, p.c.opened_at)).filter(paid_out.rows).label("first_request"),
         )
         .select_from(work.outerjoin(p, same(p, work)))
-        .where(work.c.brand == bindparam("work_brand"))
-        .group_by(work.c.brand, work.c.client_id)
+        .where(work.c.brand == BRAND)
+        .group_by(work.c.client_id)
     )  # fmt: skip
 
 
@@ -273,7 +270,7 @@ def _fill_payments(connection: Connection, values: Mapping[str, Any]) -> None:
 @lru_cache(maxsize=1)
 def _payment_inserts() -> tuple[tuple[Table, sa.Insert], ...]:
     rows = _moved()
-    client, payment = (rows.c.brand, rows.c.client_id), (rows.c.source, rows.c.payment_id)
+    client, payment = rows.c.client_id, (rows.c.source, rows.c.payment_id)
     # A refund has no resolution.
     taken = or_(rows.c.resolution.is_(None), rows.c.resolution == "chargeback_lost")
     values = {"base_minor": rows.c.base_minor, "opened_at": rows.c.at}
@@ -288,7 +285,7 @@ def _payment_inserts() -> tuple[tuple[Table, sa.Insert], ...]:
     moved = (*aggregates("taken", View(values, rows=taken)), *aggregates("dispute", dispute))
     return (
         (BACK, _into(BACK, select(*back).where(taken).group_by(*payment))),
-        (_moved_facts, _into(_moved_facts, select(*client, *moved).group_by(*client))),
+        (_moved_facts, _into(_moved_facts, select(client, *moved).group_by(client))),
         (PAID, filling_paid()),
         (_paid_facts, _into(_paid_facts, _paid())),
     )
@@ -301,7 +298,7 @@ def _into(table: Table, query: sa.Select[Any]) -> sa.Insert:
 def _moved() -> sa.CTE:
     """Succeeded refunds; and disputes: a payment's n-th filing, with the n-th resolution if any."""
     v = schema.movement
-    mine = listed(work.c.brand == bindparam("work_brand"))
+    here = mine()
     refund, filed = v.c.movement == "refund", v.c.movement == "chargeback_opened"
     kind = case((refund, 2), (filed, 1), else_=0)
     place = func.row_number().over(
@@ -309,11 +306,11 @@ def _moved() -> sa.CTE:
     )
     n = (
         select(v, kind.label("kind"), place.label("place"))
-        .select_from(mine.join(v, same(v, mine)))
+        .select_from(here.join(v, same(v, here)))
         .where(v.c.deleted == 0, or_(~refund, v.c.status == "succeeded"))
         .subquery("numbered")
     )
-    names = ("brand", "client_id", "amount_minor", "base_minor", "movement", "at")
+    names = ("client_id", "amount_minor", "base_minor", "movement", "at")
     own = [func.max(n.c[c]).filter(n.c.kind > 0).label(c) for c in names]
     resolution = func.max(n.c.movement).filter(n.c.kind == 0).label("resolution")
     key = (n.c.source, n.c.payment_id)
