@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from connectors.destination import Outcome, Write
+from connectors.destination import Applied, Outcome, Write
 from connectors.hubspot import accounting
 from connectors.hubspot.client import HubSpotClient, reading
 
@@ -75,7 +75,11 @@ def create(
     ]
     answer = client.call(api.create, {"inputs": inputs}, expect=(201, 207))
     with reading("batch/create"):
-        return accounting.upserted(answer, writes, key_property)
+        done = accounting.upserted(answer, writes, key_property)
+    for outcome in done.values():
+        if isinstance(outcome, Applied):
+            outcome.created = True  # only an upsert's answer says so
+    return done
 
 
 def _link(contact: str) -> list[dict[str, Any]]:

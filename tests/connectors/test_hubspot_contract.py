@@ -24,11 +24,11 @@ class HubSpotPortal:
     first_name, last_name, email = "firstname", "lastname", "email"
     owners = (("71", True), ("72", False), ("73", True))
 
-    def __init__(self, path_version: str) -> None:
+    def __init__(self, path_version: str, *, unique: bool = True) -> None:
         self.path_version = path_version
         self.world = fakes.TestWorld()
         owners = [FakeOwner(i, f"o{i}@broker.test", archived=not on) for i, on in self.owners]
-        self.fake = HubSpotFake(self.world, owners=owners)
+        self.fake = HubSpotFake(self.world, owners=owners, task_unique_keys=unique)
         self.contacts, self.tasks = self.fake.contacts, self.fake.tasks
         self.companies = self.fake.companies
         self.links, self.remove_scope = self.fake.associations, self.fake.remove_scope
@@ -41,6 +41,27 @@ class HubSpotPortal:
             access_token=secret or self.secret,
             path_version=self.path_version,
         )
+
+    def add_contact(self, **properties: str) -> str:
+        return self.fake.add("contacts", properties)
+
+    def edit_contact(self, crm_id: str, **properties: str) -> None:
+        self.fake.edit("contacts", crm_id, properties)
+
+    def archive_contact(self, crm_id: str) -> None:
+        self.fake.archive("contacts", crm_id)
+
+    def merge_contacts(self, primary: str, loser: str) -> str:
+        return self.fake.merge(primary, loser)
+
+    def now_ms(self) -> int:
+        return self.world.now_ms
+
+    def wait(self, seconds: float) -> None:
+        self.world.sleep(seconds)
+
+    def without_task_keys(self) -> HubSpotPortal:
+        return HubSpotPortal(self.path_version, unique=False)
 
     def archive_company(self, crm_id: str) -> None:
         self.fake.archive("companies", crm_id)

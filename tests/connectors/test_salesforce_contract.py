@@ -29,11 +29,12 @@ class SalesforcePortal:
     company_key = CrmProperty("broker_partner_key", "Partner key", "string", unique=True)
     first_name, last_name, email = "firstname", "lastname", "email"
 
-    def __init__(self, *, unique: bool) -> None:
+    def __init__(self, *, unique: bool = True) -> None:
         app = FakeApp("consumer", self.secret, run_as=INTEGRATION.username)
         users = (INTEGRATION, SALES, GONE)
         self.rig = SalesforceRig(apps=(app,), users=users, activity_external_ids=unique)
         self.fake = self.rig.fake
+        self.other: SalesforcePortal | None = None
         users = [(u["Id"], bool(u["IsActive"])) for u in self.fake.records("User").values()]
         self.owners = (*users, *((i, True) for i in self.fake.records("Group")))
 
@@ -56,6 +57,37 @@ class SalesforcePortal:
     def links(self) -> Mapping[str, Sequence[str]]:
         rows = self.fake.records("Task").values()
         return {row["Id"]: [row["WhoId"]] for row in rows if row.get("WhoId")}
+
+    def add_contact(self, **properties: str) -> str:
+        names = {"email": "Email", "firstname": "FirstName"}
+        values = {names[n]: v for n, v in properties.items()}
+        return self.fake.people.create("Contact", LastName="Somebody", **values)
+
+    def edit_contact(self, crm_id: str, **properties: str) -> None:
+        self.fake.people.edit("Contact", crm_id, FirstName=properties["firstname"])
+
+    def archive_contact(self, crm_id: str) -> None:
+        self.fake.people.delete("Contact", crm_id)
+
+    def merge_contacts(self, primary: str, loser: str) -> str:
+        self.fake.people.merge("Contact", primary, loser)
+        return primary
+
+    def now_ms(self) -> int:
+        return self.rig.world.now_ms
+
+    def wait(self, seconds: float) -> None:
+        self.rig.world.sleep(seconds)
+
+    def without_task_keys(self) -> SalesforcePortal:
+        self.other = SalesforcePortal(unique=False)
+        return self.other
+
+    def close(self) -> None:
+        """Free the ports."""
+        self.rig.close()
+        if self.other is not None:
+            self.other.close()
 
     def archive_company(self, crm_id: str) -> None:
         self.fake.people.delete("Account", crm_id)
@@ -89,8 +121,8 @@ class SalesforcePortal:
 
 
 class TestSalesforce(DestinationContract):
-    @pytest.fixture(params=[True], ids=["unique key of tasks"])
-    def portal(self, request: pytest.FixtureRequest) -> Iterator[SalesforcePortal]:
-        found = SalesforcePortal(unique=request.param)
+    @pytest.fixture
+    def portal(self) -> Iterator[SalesforcePortal]:
+        found = SalesforcePortal()
         yield found
-        found.rig.close()
+        found.close()

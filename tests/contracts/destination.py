@@ -82,6 +82,27 @@ class Portal(Protocol):
     def companies(self) -> Mapping[str, Mapping[str, str]]:
         """The fake's companies by CRM id."""
 
+    def add_contact(self, **properties: str) -> str:
+        """A person creates a contact; its id."""
+
+    def edit_contact(self, crm_id: str, **properties: str) -> None:
+        """A person edits a contact."""
+
+    def archive_contact(self, crm_id: str) -> None:
+        """A person deletes a contact."""
+
+    def merge_contacts(self, primary: str, loser: str) -> str:
+        """A person merges two contacts; the survivor's id."""
+
+    def now_ms(self) -> int:
+        """The CRM's clock."""
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, so that the CRM's index sees everything."""
+
+    def without_task_keys(self) -> Portal:
+        """Another portal, which keeps no key of tasks unique; not prepared."""
+
     def archive_company(self, crm_id: str) -> None:
         """A person deletes a company."""
 
@@ -354,6 +375,81 @@ class DestinationContract:
         assert isinstance(_one(hub.upsert(CrmObject.CONTACT, [self.contact(portal)])), Applied)
         with pytest.raises(NoRightError, match=portal.company_write_scope):
             hub.upsert(CrmObject.COMPANY, [Write("alpha:A-1", {"name": "One"})])
+
+    # People
+
+    def test_contacts_are_found_by_their_address(self, portal: Portal, hub: Destination) -> None:
+        theirs = portal.add_contact(**{portal.email: "Ann@Client.example"})
+        mine = _one(hub.upsert(CrmObject.CONTACT, [self.contact(portal, email="z@client.example")]))
+        assert isinstance(mine, Applied)
+        portal.wait(60)
+        asked = ["ann@client.example", "nobody@client.example", "z@client.example"]
+        assert hub.by_email(asked) == {
+            asked[0]: frozenset({theirs}), asked[2]: frozenset({mine.crm_id}),
+        }  # fmt: skip
+        assert {a.crm_id: set(a.emails) for page in hub.contacts() for a in page} == {
+            theirs: {asked[0]}, mine.crm_id: {asked[2]},
+        }  # fmt: skip
+
+    def test_what_people_change_is_listed(self, portal: Portal, hub: Destination) -> None:
+        made = hub.upsert(
+            CrmObject.CONTACT, [self.contact(portal, f"alpha:C{n}") for n in range(3)]
+        )
+        ids = [o.crm_id for o in made if isinstance(o, Applied)]
+        portal.wait(60)
+        since = portal.now_ms()
+        portal.edit_contact(ids[1], **{portal.first_name: "Zoë"})
+        portal.add_contact(**{portal.email: "stranger@client.example"})
+        portal.wait(60)
+        pages = list(hub.changed(CrmObject.CONTACT, since))
+        assert [i for page in pages for i in page.crm_ids] == [ids[1]]
+        assert pages[-1].until >= since
+        names = [portal.first_name]
+        assert hub.read_ids(CrmObject.CONTACT, [ids[1]], names)[ids[1]].properties == {
+            portal.first_name: "Zoë"
+        }
+
+    def test_a_deleted_contact_is_gone_and_a_merged_one_leads_to_the_survivor(
+        self, portal: Portal, hub: Destination
+    ) -> None:
+        keys = ["alpha:C1", "alpha:C2", "alpha:C3"]
+        made = hub.upsert(CrmObject.CONTACT, [self.contact(portal, k) for k in keys])
+        one, two, three = (o.crm_id for o in made if isinstance(o, Applied))
+        portal.archive_contact(one)
+        survivor = portal.merge_contacts(two, three)
+        found = hub.read_ids(CrmObject.CONTACT, [one, two, three, "999999999"], [])
+        assert {i: (r.crm_id, r.key) for i, r in found.items()} == {
+            two: (survivor, keys[1]), three: (survivor, keys[1]),
+        }  # fmt: skip
+        gone = _one(hub.upsert(CrmObject.CONTACT, [Write(keys[0], {portal.first_name: "X"}, one)]))
+        assert isinstance(gone, Refused)
+        assert gone.code == GONE
+        assert len(portal.contacts()) == 1, "not made again"
+
+    def test_without_unique_keys_tasks_are_looked_up_and_created_once(self, portal: Portal) -> None:
+        other = portal.without_task_keys()
+        hub = other.destination()
+        hub.install(CrmObject.CONTACT, [other.contact_key])
+        hub.install(CrmObject.TASK, [other.task_key])
+        assert not hub.keyed(CrmObject.TASK)
+        contact = _one(hub.upsert(CrmObject.CONTACT, [self.contact(other)]))
+        assert isinstance(contact, Applied)
+        on = dict.fromkeys(("alpha:C1:CS5:1", "alpha:C1:CS5:2", "alpha:C1:CS3:1"), contact.crm_id)
+        assert hub.find_tasks(on, []) == {}
+        first, second, third = on
+        made = hub.create_tasks([Write(first, TASK), Write(second, TASK)], on)
+        assert [(o.key, o.created) for o in made if isinstance(o, Applied)] == [
+            (first, True), (second, True),
+        ]  # fmt: skip
+        other.lose_answers(1)
+        with pytest.raises(AmbiguousError):
+            hub.create_tasks([Write(third, TASK)], on)
+        other.wait(60)
+        found = hub.find_tasks(on, ["subject"])
+        assert {k: (r.properties, r.associated) for k, r in found.items()} == {
+            key: ({"subject": TASK["subject"]}, {contact.crm_id}) for key in on
+        }
+        assert len(other.tasks()) == 3, "what got no answer was sent once"
 
     # Lost answers and limits
 

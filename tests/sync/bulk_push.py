@@ -77,7 +77,7 @@ def body(number: int, properties: list[CrmProperty]) -> dict[str, str]:
     found = {p.name: _value(number, p) for p in properties}
     found["broker_client_id"] = key(number)
     if number % BAD_EVERY == 0:
-        found["lastname"] = ""
+        found["lastname"] = "B" * 81  # one character more than the field takes
     return found
 
 
