@@ -8,7 +8,8 @@ same fields, the same tasks on the right record. All is judged by what lies in t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -164,14 +165,14 @@ class Lived:
     rig: Rig
     hub: Hub
     server: HttpServer
-    deeds: Deeds
+    deeds: Deeds | None = None
     syncs: int = 0
 
     def live(self) -> None:
         """A week, with a sync every six hours."""
         for at in range(START, START + DAYS * DAY_MS, EVERY_MS):
             self.rig.advance_to(at)
-            if self.model == "lead_then_contact":
+            if self.deeds is not None:
                 self.deeds.at(self.syncs)
             self.rig.sync(self.hub)
             self.syncs += 1
@@ -229,24 +230,28 @@ class Lived:
         self.server.close()
 
 
-def begin(model: str, folder: Path, *, unique: bool = False) -> Lived:
+def begin(
+    model: str, folder: Path, *, unique: bool = False, cast: Sequence[str] = CAST,
+    kind: type[Org] = Org,
+) -> Lived:  # fmt: skip
     """An org of this model, with one contact in it before the hub comes."""
     world = World(
-        [_life(n, key) for n, key in enumerate(CAST)], {"alpha": _EXAMPLE.brand}, START,
+        [_life(n, key) for n, key in enumerate(cast)], {"alpha": _EXAMPLE.brand}, START,
         _EXAMPLE.rates,
     )  # fmt: skip
     one = rig(world, f"sqlite:///{folder / 'hub.db'}", folder, START,
               families=BASE | {"trading"})  # fmt: skip
     one.install = False
     persons = model == "person_account"
-    org = Org(organisation(world, person_accounts=persons, activity_external_ids=unique))
+    org = kind(organisation(world, person_accounts=persons, activity_external_ids=unique))
     if persons:
         org.fake.people.create("Account", LastName="Berg", PersonEmail="known@example.com")
     else:
         org.fake.people.create("Contact", LastName="Berg", Email="known@example.com")
     server = HttpServer(org)
     hub = _hub(one, org.fake, server.url, model)
-    return Lived(model, org, one, hub, server, Deeds(org))
+    deeds = Deeds(org) if model == "lead_then_contact" and kind is Org else None
+    return Lived(model, org, one, hub, server, deeds)
 
 
 def _hub(one: Rig, fake: SalesforceFake, url: str, model: str) -> Hub:
@@ -291,6 +296,7 @@ ALL = ("contact", *OTHERS)
 
 def test_people_did_all_they_were_to_do(lives: Mapping[str, Lived]) -> None:
     leads = lives["lead_then_contact"]
+    assert leads.deeds is not None
     assert sorted(leads.deeds.done) == sorted(CONVERTED)
     assert leads.org.fired == 3
     assert leads.org.interrupts == []
@@ -374,3 +380,66 @@ def test_where_tasks_have_unique_keys_the_same_comes_out(
         assert one.held() == []
     finally:
         one.close()
+
+
+@dataclass(slots=True)
+class Restless(Org):
+    """People convert one more lead at every so many requests, whatever the hub is about."""
+
+    every: int = 3
+    seen: int = 0
+    waiting: list[str] = field(default_factory=list)
+    moments: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, request: Request) -> Response:
+        """Every second conversion comes after the request, and takes a write's answer away."""
+        self.seen += 1
+        due = self.seen % self.every == 0 and bool(self.waiting) and self._is_lead(self.waiting[-1])
+        if due and self.seen % 2:
+            self._meet(request, "before")
+            due = False
+        answer = self.fake.handle(request)
+        if due:
+            self._meet(request, "after")
+            # A task is created once: that its answer is lost is another test's.
+            return replace(answer, drop=request.method == "PATCH")
+        return answer
+
+    def _is_lead(self, key: str) -> bool:
+        return f"alpha:{key}" in self.fake.records("Lead", by="broker_client_id__c")
+
+    def _meet(self, request: Request, when: str) -> None:
+        self.convert(self.waiting.pop())
+        self.moments[f"{when} {request.method}"] += 1
+
+
+@pytest.mark.parametrize("unique", [False, True], ids=["no unique key", "unique key"])
+def test_a_conversion_at_every_third_request_doubles_nothing(tmp_path: Path, unique: bool) -> None:
+    cast = [f"C{n}" for n in range(64)]
+    made = {}
+    for model, kind in (("contact", Org), ("lead_then_contact", Restless)):
+        folder = tmp_path / model
+        folder.mkdir()
+        made[model] = begin(model, folder, unique=unique, cast=cast, kind=kind)
+    leads = made["lead_then_contact"]
+    restless = leads.org
+    assert isinstance(restless, Restless)
+    restless.waiting = cast[::-1]
+    for one in made.values():
+        one.live()
+    try:
+        assert len(restless.waiting) <= 4
+        assert len(restless.moments) >= 5, restless.moments
+        assert leads.tasks() == made["contact"].tasks()
+        assert len(leads.org.fake.records("Task")) == 3 * len(cast)
+        assert leads.fields() == made["contact"].fields()
+        assert leads.held() == []
+        assert len(leads.org.fake.records("Lead")) == len(cast)
+        converted = len(cast) - len(restless.waiting)
+        assert len(leads.org.fake.records("Contact")) == converted + 1  # and a stranger
+        before = leads.org.fake.writes.copy()
+        leads.rig.sync(leads.hub)
+        assert leads.org.fake.writes == before
+    finally:
+        for one in made.values():
+            one.close()
