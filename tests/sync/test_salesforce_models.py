@@ -28,6 +28,8 @@ from simulator.salesforce_people import APP, organisation, teams
 from simulator.story import DAY_MS, HOUR_MS, Client, Event, World
 from simulator.wire import Request, Response
 from state import readback, schema, sources
+from sync import check
+from sync.check import Level
 from sync.crm_schema import wanted
 from sync.hub import Hub
 from tests.rig import BASE, Rig, rig
@@ -366,6 +368,19 @@ def test_one_more_sync_writes_nothing(lives: Mapping[str, Lived], model: str) ->
     cycle = one.rig.sync(one.hub)
     assert one.org.fake.writes == before
     assert (cycle.summary()["contacts_written"], cycle.summary()["tasks_written"]) == (0, 0)
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_the_doctor_finds_all_well_but_rights_that_were_for_installing(
+    lives: Mapping[str, Lived], model: str
+) -> None:
+    one = lives[model]
+    ((name, crm),) = one.hub.destinations.items()
+    found = {f.what: f for f in check.destination(one.hub, name, crm)}
+    assert {w for w, f in found.items() if f.level is not Level.OK} == {"scopes"}
+    assert found["scopes"].level is Level.WARNING
+    assert found["scopes"].text.startswith("more than is needed: Customize Application (only")
+    assert found["contact key"].text == "broker_client_id has unique values"
 
 
 def test_where_tasks_have_unique_keys_the_same_comes_out(
