@@ -80,10 +80,21 @@ class Names:
         self._key = key
         self._suffixes = suffixes
         self._spelled = {name.lower(): name for name in api_names}
+        self._asked: dict[str, str] = {}  # each row of each call asks for the same names
         self._back = {api.lower(): ours for ours, api in self._standard.items()}
 
     def api(self, name: str) -> str:
-        """Salesforce's name of a property, as the org spells it if it has it."""
+        """Salesforce's name of a property, as the org spells it if it has it.
+
+        Raises:
+            ConfigError: Salesforce takes no such name.
+        """
+        found = self._asked.get(name)
+        if found is None:
+            found = self._asked[name] = self._api(name)
+        return found
+
+    def _api(self, name: str) -> str:
         wanted = self._standard.get(name) or name
         suffixes = (CUSTOM,) if name == self._key else self._suffixes
         for tried in (wanted, *(f"{wanted}{suffix}" for suffix in suffixes)):
