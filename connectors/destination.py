@@ -205,6 +205,8 @@ class Destination(Protocol):
     counts: CallCount
     daily_limit: int | None
     """Calls a day by configuration, until the CRM itself says."""
+    schema_calls: int
+    """Calls that describing contacts and tasks takes."""
     last_name_needed: bool
     """Whether no contact can be without a last name, even if it has an address."""
 
@@ -249,8 +251,15 @@ class Destination(Protocol):
         What the CRM's index has not seen yet is missing: ask again with an overlap.
         """
 
+    def batch_of(self, obj: CrmObject, pending: int) -> int:
+        """How many records one ``upsert`` should hold when so many are pending.
+
+        ``batch``, or more where the CRM has another way for many. Everything but ``upsert`` stays
+        bounded by ``batch``.
+        """
+
     def upsert(self, obj: CrmObject, writes: Sequence[Write]) -> Sequence[Outcome]:
-        """Write at most ``batch`` records of distinct keys; exactly one outcome an input.
+        """Write records of distinct keys, at most the largest ``batch_of``; one outcome an input.
 
         Raises:
             AmbiguousError: the answer was lost; the same upsert may be sent again.

@@ -6,8 +6,9 @@ written; every input ends as applied or refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from connectors.destination import (
     GONE,
@@ -25,6 +26,7 @@ from state.readback import ARCHIVED, MERGED, Holds
 from sync import stopped
 from sync.properties import CONTACT, KEY, Properties, unset
 
+T = TypeVar("T")
 _NO_CONTACT = "its contact is not in the CRM yet: see the contact's own reason"
 
 
@@ -151,13 +153,20 @@ def _refuse_without_contact(batch: Batch, rows: Sequence[_Row]) -> None:
 
 
 def _looked_up(destination: Destination, batch: Batch, now: int) -> list[_Row]:
+    """The claims with what the CRM holds; looked for in the small, however large the batch."""
     bodies = {c.key: c.body for c in batch.claims}
-    unknown = [c.key for c in batch.claims if not c.crm_id]
-    found: Mapping[str, CrmRecord] = {}
-    if unknown:
-        wanted = sorted({n for key in unknown for n in bodies[key] if n != CONTACT})
-        found = _found(destination, batch, {k: bodies[k] for k in unknown}, wanted)
-    return [_known(batch, c, bodies[c.key], found.get(c.key), now) for c in batch.claims]
+    rows: dict[str, _Row] = {}
+    for part in in_parts([c for c in batch.claims if not c.crm_id], destination.batch):
+        wanted = sorted({n for c in part for n in bodies[c.key] if n != CONTACT})
+        found = _found(destination, batch, {c.key: bodies[c.key] for c in part}, wanted)
+        rows |= {c.key: _known(batch, c, bodies[c.key], found.get(c.key), now) for c in part}
+    return [rows.get(c.key) or _known(batch, c, bodies[c.key], None, now) for c in batch.claims]
+
+
+def in_parts(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The rows, so many at a time."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 def _found(
@@ -214,13 +223,14 @@ def _heed_people(
                 names.update(unlike)
     if not asked:
         return
-    found = dict(destination.read_ids(batch.obj, list(asked), sorted(names)))
-    moved = {i: asked[i] for i, record in found.items() if record.successor}
-    if moved:  # of another record all is news
-        names.update(_names(moved.values()))
-        found |= destination.read_ids(batch.obj, list(moved), _names(moved.values()))
-    for crm_id, row in asked.items():
-        _heed(batch.rules, row, found.get(crm_id), sorted(names), now)
+    for part in in_parts(list(asked), destination.batch):
+        found = dict(destination.read_ids(batch.obj, part, sorted(names)))
+        moved = {i: asked[i] for i, record in found.items() if record.successor}
+        if moved:  # of another record all is news
+            names.update(_names(moved.values()))
+            found |= destination.read_ids(batch.obj, list(moved), _names(moved.values()))
+        for crm_id in part:
+            _heed(batch.rules, asked[crm_id], found.get(crm_id), sorted(names), now)
 
 
 def _names(rows: Iterable[_Row]) -> list[str]:
@@ -285,8 +295,8 @@ def _write(
         if row.crm_id and outcome.crm_id != row.crm_id:
             moved[row.crm_id] = row
         row.crm_id = outcome.crm_id
-    if moved:
-        _moved(destination, batch, moved, now)
+    for part in in_parts(list(moved), destination.batch):
+        _moved(destination, batch, {i: moved[i] for i in part}, now)
 
 
 def _moved(

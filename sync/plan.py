@@ -15,13 +15,13 @@ from state import outbox, partners, readback
 from state.outbox import Claim
 from state.readback import Holds
 from sync.cycle import anyone, rehearse
+from sync.delivery import in_parts
 from sync.hub import Hub
 from sync.partners import wanted
 from sync.properties import CONTACT, Properties, properties
 from sync.push import ORDER, Pusher
 from sync.unmapped import Left, unmapped
 
-_BATCHES = 50
 _PROBES = 2
 """Calls by which a push finds out whether the CRM lets the token write companies."""
 
@@ -90,7 +90,7 @@ def plan(hub: Hub) -> dict[str, Planned]:
                 off = partners.off(connection, CrmObject.COMPANY.value, [name])
                 if not hub.schema_checked.get(name):
                     # The first push of a process reads the schema.
-                    one.calls += len(CrmObject) - 1
+                    one.calls += destination.schema_calls
                     one.calls += companies * (_PROBES + (name not in off))
                 for obj, needed_by_tasks in ORDER:
                     if obj is not CrmObject.COMPANY or (companies and name not in off):
@@ -105,16 +105,15 @@ def _count(
     one: Planned,
 ) -> None:  # fmt: skip
     """Count one drain of the push, in batches of the same size and order."""
-    size = pusher.destination.batch
     rules = properties(pusher.hub, obj)
     while claims := outbox.claim(
-        connection, pusher.name, obj.value, _BATCHES * size, now, 0,
+        connection, pusher.name, obj.value, pusher.at_once(obj), now, 0,
         needed_by_tasks=needed_by_tasks,
     ):  # fmt: skip
         keys = [c.key for c in claims]
         holds = readback.holds(connection, pusher.name, obj.value, keys)
-        for start in range(0, len(claims), size):
-            _count_batch(obj, claims[start : start + size], rules, holds, one)
+        for part in in_parts(claims, pusher.destination.batch_of(obj, len(claims))):
+            _count_batch(obj, part, rules, holds, one)
 
 
 def _count_batch(

@@ -14,7 +14,7 @@ from state import outbox, partners, readback, sources, statistics
 from state.outbox import Claim
 from sync.claim import Claimed, Claimer
 from sync.crm_schema import ready
-from sync.delivery import Batch, Delivered
+from sync.delivery import Batch, Delivered, in_parts
 from sync.heap import steady
 from sync.hub import Companies, Guard, Hub
 from sync.lanes import Lanes
@@ -30,6 +30,8 @@ ORDER = (
 """What is delivered first: (object, only what waiting tasks need)."""
 ROUNDS = 4
 """Batches claimed at a time, for each lane: a transaction costs as much as some records."""
+MANY = 1_000_000_000
+"""More records than ever are pending."""
 UNSURE_MS = 60_000
 """Longer than the CRM's index lags (30 s, reported) and than a slow write takes to show."""
 
@@ -167,7 +169,7 @@ class Pusher:
         """Deliver until nothing is due. What was delivered is stored when the next is claimed."""
         waiting: deque[Batch] = deque()
         delivered: list[Delivered] = []
-        last = False
+        last = bulky = False
         self._after = outbox.START
         # Each start finds the processor's caches cold: two at a time cost less than one by one.
         together = max(1, self.hub.in_flight // 2)
@@ -177,10 +179,12 @@ class Pusher:
                     delivered += self._arrived(obj, lanes.rest())
                     self._give_back(obj, delivered)
                     self.hub.stop.check()
-                if not waiting and not (last and lanes.busy):
+                if not waiting and not (lanes.busy and (last or bulky)):
                     waiting += self._exchange(obj, delivered, needed_by_tasks)
                     delivered = []
                     last = not waiting
+                    # One that large is enough to hold in memory.
+                    bulky = any(len(b.claims) > self.destination.batch for b in waiting)
                     if last and not lanes.busy:
                         return
                 if lanes.free >= together:
@@ -203,25 +207,30 @@ class Pusher:
         self, obj: CrmObject, delivered: Sequence[Delivered], needed_by_tasks: bool
     ) -> list[Batch]:
         """Store what was delivered and claim the next batches, for some rounds of the lanes."""
-        now, size = self.hub.clock.now_ms(), self.destination.batch
+        now = self.hub.clock.now_ms()
         with self.hub.store.transaction(f"push.{self.name}.exchange") as connection:
             self.guard(connection)
             self._acknowledge(connection, obj, delivered, now)
             statistics.refresh(connection)
-            most = size * self.hub.in_flight * ROUNDS
             claims = outbox.claim(
-                connection, self.name, obj.value, most, now, self.fence,
+                connection, self.name, obj.value, self.at_once(obj), now, self.fence,
                 needed_by_tasks=needed_by_tasks,
                 after=None if obj is CrmObject.TASK else self._after,
             )  # fmt: skip
             self._after = claims[-1].place if claims else self._after
             contacts = self._contacts(connection, claims) if obj is CrmObject.TASK else {}
             holds = readback.holds(connection, self.name, obj.value, [c.key for c in claims])
-        rules = properties(self.hub, obj)
-        return [
-            Batch(obj, claims[start : start + size], rules, contacts, holds)
-            for start in range(0, len(claims), size)
-        ]
+        rules, size = properties(self.hub, obj), self.destination.batch_of(obj, len(claims))
+        return [Batch(obj, part, rules, contacts, holds) for part in in_parts(claims, size)]
+
+    def at_once(self, obj: CrmObject) -> int:
+        """How many records are claimed at a time.
+
+        Whether they are many enough for the CRM's way for many is seen by what is claimed: what
+        stands in the outbox may not be due, or not be needed by tasks.
+        """
+        size, largest = self.destination.batch, self.destination.batch_of(obj, MANY)
+        return largest if largest > size else size * self.hub.in_flight * ROUNDS
 
     def _give_back(self, obj: CrmObject, delivered: Sequence[Delivered]) -> None:
         unsure_until = self._unsure_until()

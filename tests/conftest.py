@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,26 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'hub.db'}"
     return str(request.getfixturevalue("postgres_url"))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a test takes place: the hub's empty database, and a CRM."""
+
+    database: str
+    crm: str
+
+
+@pytest.fixture(params=["sqlite-hubspot", "postgresql-hubspot", "sqlite-salesforce"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Each engine, and each CRM: how they are used together makes no difference."""
+    engine, crm = request.param.split("-")
+    if engine == "sqlite":
+        return Place(f"sqlite:///{tmp_path / 'hub.db'}", crm)
+    return Place(str(request.getfixturevalue("postgres_url")), crm)
+
+
+@pytest.fixture(params=["hubspot", "salesforce"])
+def crm(request: pytest.FixtureRequest) -> str:
+    """Each CRM."""
+    return str(request.param)

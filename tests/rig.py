@@ -18,7 +18,6 @@ from connectors.base import Boundary, Context, no_boundary
 from connectors.cellxpert.settings import CellxpertSettings
 from connectors.cellxpert.source import CellxpertSource
 from connectors.destination import CrmObject
-from connectors.hubspot import HubSpotDestination, HubSpotSettings
 from connectors.mt5_sql.settings import Mt5SqlSettings
 from connectors.mt5_sql.source import Mt5SqlSource
 from connectors.paymentiq.settings import PaymentIqSettings
@@ -34,10 +33,9 @@ from mapping.money import Rates, exponent
 from mapping.policy import BrandPolicy, Team
 from mapping.ruleset import RuleSet, load
 from simulator.cellxpert import CellxpertFake, FakePartner
-from simulator.hubspot import FakeOwner, HubSpotFake
+from simulator.hubspot import HubSpotFake
 from simulator.metatrader.fake import MetaTrader
 from simulator.paymentiq import PaymentIQFake
-from simulator.portal import OWNERS, TEAMS
 from simulator.registry import RegistryTable
 from simulator.story import World
 from simulator.sumsub import SumsubFake
@@ -48,7 +46,9 @@ from sync.crm_schema import wanted
 from sync.cycle import Cycle, sync_once
 from sync.hub import Hub
 from tests.clock import WorldClock
-from tests.fakes.hubspot import TOKEN, InProcessPool
+from tests.crms import Crm
+from tests.crms.hubspot import HubSpotCrm
+from tests.crms.salesforce import SalesforceCrm
 from tests.transport import FakeTransport
 
 MODES = {"CS3": "tasks", "CS5": "tasks", "CS6": "tasks", "CS8": "tasks", "*": "fields"}
@@ -72,13 +72,19 @@ class Rig:
     folder: Path
     live_from: int
     modes: Mapping[str, str]
-    portal: HubSpotFake
+    crm: Crm
     registry: RegistryTable
     vendors: dict[str, Any]
     install: bool = True
     psp: Mapping[str, Any] = field(default_factory=dict)
     families: frozenset[str] = ALL
     servers: list[MetaTrader] = field(default_factory=list)
+
+    @property
+    def portal(self) -> HubSpotFake:
+        """HubSpot itself, for tests of what only HubSpot has."""
+        assert isinstance(self.crm, HubSpotCrm)
+        return self.crm.fake
 
     def hub(self, boundary: Boundary = no_boundary) -> Hub:
         """A fresh hub over the same database, as after a restart."""
@@ -91,14 +97,15 @@ class Rig:
             clock=clock,
             brands={n: self._policy(n) for n in self.world.brands},
             sources=self._sources(clock, boundary),
-            destinations={"hubspot": self._destination(clock, boundary)},
+            destinations={self.crm.name: self.crm.destination(self._zones, clock, boundary)},
             rules=self._rules(),
             rates={n: self._rates(n) for n in self.world.brands},
             in_flight=1,
         )
         if self.install:
-            for obj, properties in wanted(hub, "hubspot").items():
-                hub.destinations["hubspot"].install(obj, properties)
+            destination = hub.destinations[self.crm.name]
+            for obj, properties in wanted(hub, self.crm.name).items():
+                destination.install(obj, properties)
         return hub
 
     def _rules(self) -> dict[str, Any]:
@@ -115,15 +122,15 @@ class Rig:
         calendars = {"payments": Calendar(always=True), "support": Calendar(always=True)}
         teams = {
             n: Team(n, calendars.get(n, Calendar()), t.queue or "", t.members)
-            for n, t in TEAMS.items()
+            for n, t in self.crm.teams.items()
         }
         return BrandPolicy(
-            name, brand.zone, brand.base_currency, "hubspot", {"*": self.live_from}, self.modes,
+            name, brand.zone, brand.base_currency, self.crm.name, {"*": self.live_from}, self.modes,
             teams, brand.entity,
         )  # fmt: skip
 
     def _sources(self, clock: WorldClock, boundary: Boundary) -> list[Any]:
-        brands = {n: b.zone for n, b in self.world.brands.items()}
+        brands = self._zones
         url = f"sqlite:///{self.folder / 'registry.db'}"
         sources: list[Any] = [
             RegistrySource(RegistrySettings(url=url), Context("registry", brands, clock, boundary))
@@ -182,11 +189,9 @@ class Rig:
             )  # fmt: skip
         return found
 
-    def _destination(self, clock: WorldClock, boundary: Boundary) -> HubSpotDestination:
-        brands = {n: b.zone for n, b in self.world.brands.items()}
-        context = Context("hubspot", brands, clock, boundary)
-        settings = HubSpotSettings(access_token=TOKEN)
-        return HubSpotDestination(settings, context, pool=InProcessPool(self.portal.handle))
+    @property
+    def _zones(self) -> dict[str, str]:
+        return {n: b.zone for n, b in self.world.brands.items()}
 
     def advance_to(self, instant_ms: int) -> None:
         """Let the story go on, in the databases too."""
@@ -240,16 +245,19 @@ def rig(
     live_from: int,
     modes: Mapping[str, str] | None = None,
     families: frozenset[str] = BASE,
+    crm: str = "hubspot",
     **portal: Any,
 ) -> Rig:
-    """A rig over a world, with every fake in this process."""  # fmt: skip
-    owners = [
-        FakeOwner(o.id, o.email, o.first_name, o.last_name, o.kind, o.archived) for o in OWNERS
-    ]
+    """A rig over a world, with every vendor's fake in this process.
+
+    Args:
+        portal: how the CRM's fake is set up.
+    """
     table = RegistryTable(world, f"sqlite:///{folder / 'registry.db'}")
     table.create()
-    fake = HubSpotFake(world, access_token=TOKEN, owners=owners, **portal)
-    made = Rig(world, database, folder, live_from, modes or MODES, fake, table, vendors(world))
+    kind = HubSpotCrm if crm == "hubspot" else SalesforceCrm
+    there: Crm = kind(world, **portal)
+    made = Rig(world, database, folder, live_from, modes or MODES, there, table, vendors(world))
     made.families = families
     if "trading" in families:
         for name in world.brands:

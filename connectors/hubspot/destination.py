@@ -64,6 +64,7 @@ class HubSpotDestination:
     settings_type = HubSpotSettings
     last_name_needed = False
     batch = 100  # documented: inputs of one object batch
+    schema_calls = 2
 
     def __init__(
         self, settings: HubSpotSettings, context: Context, *, pool: Pool | None = None
@@ -344,6 +345,11 @@ class HubSpotDestination:
                 str(row["from"]["id"]): frozenset(str(to["toObjectId"]) for to in row["to"])
                 for row in answer["results"]
             }
+
+    def batch_of(self, obj: CrmObject, pending: int) -> int:
+        """Always the same: HubSpot has no other way for many."""
+        del obj, pending
+        return self.batch
 
     def upsert(self, obj: CrmObject, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Write records by the hub's key; the outcomes are in the order of ``writes``.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from connectors.base import Context
 from connectors.destination import CallCount
-from connectors.salesforce.session import ONCE, guarded
+from connectors.salesforce.session import ONCE, Download, guarded
 from connectors.salesforce.settings import SalesforceSettings
 from mapping.errors import ProtocolError
 
@@ -26,9 +26,11 @@ class SalesforceClient:
             :class:`connectors.salesforce.session.Guard`.
     """
 
-    def __init__(self, settings: SalesforceSettings, context: Context, counts: CallCount) -> None:
+    def __init__(
+        self, settings: SalesforceSettings, context: Context, counts: CallCount, pool: Any = None
+    ) -> None:
         self._settings = settings
-        self._session = guarded(settings, context, counts)
+        self._session, self._guard = guarded(settings, context, counts, pool)
         self._building = threading.Lock()
         self._sdk: Any = None
 
@@ -73,6 +75,28 @@ class SalesforceClient:
         except ValueError:  # requests' kind for a body that is no JSON
             raise unexpected(f"{method} {path.split('/')[0]}: no JSON") from None
 
+    def upload(self, path: str, body: bytes) -> None:
+        """Send a CSV file, once: simple-salesforce wants JSON for an answer, and there is none.
+
+        Raises:
+            AmbiguousError: the answer was lost.
+        """
+        headers = {"Content-Type": "text/csv; charset=UTF-8", ONCE: "1"}
+        self._session.put(self._address(path), data=body, headers=headers)
+
+    def download(self, path: str, take: Callable[[Iterator[bytes]], None]) -> None:
+        """Hand over a file in chunks as it arrives: simple-salesforce would hold it twice.
+
+        Args:
+            take: called anew with each try; one that was cut off counts for nothing.
+        """
+        asked = Download(take)
+        asked.prepare(method="GET", url=self._address(path), headers={"Accept": "text/csv"})
+        self._session.send(asked)
+
+    def _address(self, path: str) -> str:
+        return f"{self._settings.base_url}/services/data/v{self._settings.api_version}/{path}"
+
     def describe(self, sobject: str) -> Mapping[str, Any]:
         """An object as Salesforce describes it to the integration user."""
         found = self.call("GET", f"sobjects/{quote(sobject, safe='')}/describe")
@@ -103,6 +127,8 @@ class SalesforceClient:
 
     def user_id(self) -> str:
         """The integration user."""
+        if told := self._guard.user_id():
+            return told
         answer = self._session.get(f"{self._settings.base_url}/services/oauth2/userinfo")
         with reading("userinfo"):
             return str(answer.json()["user_id"])

@@ -7,6 +7,7 @@ but the creation of tasks without a unique key are idempotent.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from connectors.base import Context
 from connectors.destination import (
@@ -24,6 +25,7 @@ from connectors.destination import (
     Write,
 )
 from connectors.salesforce import errors, install, rights, schema, setup, tasks
+from connectors.salesforce.bulk import Bulk
 from connectors.salesforce.client import MOST, SalesforceClient
 from connectors.salesforce.manifest import MANIFEST
 from connectors.salesforce.model import PERSON_ACCOUNT, places
@@ -42,19 +44,23 @@ class SalesforceDestination:
     batch = MOST
     last_name_needed = True
 
-    def __init__(self, settings: SalesforceSettings, context: Context) -> None:
+    def __init__(self, settings: SalesforceSettings, context: Context, pool: Any = None) -> None:
+        """``pool``: stands in for urllib3's pools, to reach an org in the same process."""
         self.name = context.name
         self.settings = settings
         self.counts = CallCount()
         self.daily_limit: int | None = settings.daily_limit
-        self._client = SalesforceClient(settings, context, self.counts)
+        self._client = SalesforceClient(settings, context, self.counts, pool)
+        self._bulk = Bulk(self._client, context.clock, settings.bulk_deadline_s)
         self._places = places(settings.object_model)
+        # Places, and which task statuses are closed.
+        self.schema_calls = len(self._places[CrmObject.CONTACT]) + 2
         self._schemas = Schemas(self._client)
         self._org = setup.Setup(self._client, settings.person_record_type)
-        self._reader = Reader(self._client, self._schemas, self._places)
+        self._reader = Reader(self._client, self._schemas, self._places, self._org)
         self._writer = Writer(
             self._client, self._schemas, self._places, self._reader, context.clock,
-            context.brands, self._org.statuses, self._org.person_record_type,
+            context.brands, self._org, self._bulk, settings.bulk_above,
         )  # fmt: skip
 
     # Rights and schema
@@ -91,6 +97,8 @@ class SalesforceDestination:
     def describe(self, obj: CrmObject) -> Mapping[str, CrmProperty]:
         """The org's live schema, by the hub's names; of several places, what all of them take."""
         found = [(place, self._schemas.anew(place)) for place in self._places[obj]]
+        if obj is CrmObject.TASK:
+            self._org.statuses()
         return schema.together(found)
 
     def keyed(self, obj: CrmObject) -> bool:
@@ -154,10 +162,19 @@ class SalesforceDestination:
         Raises:
             ValueError: too many, or one key twice (a mistake of the caller).
         """
-        self._bounded([write.key for write in writes])
+        self._bounded([write.key for write in writes], self._most(obj))
+        self._bulk.abort_left_behind()
         out = self._writer.upsert(obj, writes)
         self._permitted(obj, out)
         return [out[write.key] for write in writes]
+
+    def batch_of(self, obj: CrmObject, pending: int) -> int:
+        """200, or the rows of a bulk job where so many contacts are pending that it pays."""
+        return self._most(obj) if pending > self.settings.bulk_above else self.batch
+
+    def _most(self, obj: CrmObject) -> int:
+        bulk = obj is CrmObject.CONTACT and self.settings.bulk_above
+        return self.settings.bulk_rows if bulk else self.batch
 
     def _permitted(self, obj: CrmObject, out: Mapping[str, Outcome]) -> None:
         """Where every row was refused, ask whether it was the right that is missing.
@@ -183,9 +200,9 @@ class SalesforceDestination:
         self._bounded([write.key for write in writes])
         return [created(outcome) for outcome in self._writer.create_tasks(writes, contacts)]
 
-    def _bounded(self, keys: Sequence[str]) -> None:
-        if len(keys) > self.batch:
-            raise ValueError(f"{len(keys)} records in one call, at most {self.batch} are allowed")
+    def _bounded(self, keys: Sequence[str], most: int = MOST) -> None:
+        if len(keys) > most:
+            raise ValueError(f"{len(keys)} records in one call, at most {most} are allowed")
         if len(set(keys)) != len(keys):
             raise ValueError("a key occurs twice in one call")
 

@@ -29,6 +29,7 @@ _QUOTA_S = 900.0  # the window of 24 h rolls: a look every quarter of an hour
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,99}")
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,79}")
+_JOB_CODE = re.compile(r"[A-Za-z]{1,60}")
 RECORD = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 """A record's id."""
 _LISTED = re.compile(r"\[([A-Za-z0-9_, ]{1,400})\]")
@@ -123,6 +124,10 @@ class RefusalError(ProtocolError):
         self.details = found
 
 
+class BusyError(RetryableError):
+    """Too many long calls run at the moment."""
+
+
 def _log(what: str, status: int, found: Details) -> str:
     return " ".join([f"salesforce {what}: status {status} {found.code}", *found.fields])
 
@@ -174,9 +179,7 @@ def from_answer(status: int, body: bytes, *, write: bool, what: str) -> Brokersy
 
 def _limited(found: Details, log: str) -> RetryableError:
     if found.long_calls:
-        return RetryableError(
-            "Salesforce's limit of calls that run long at the same time was met.", log
-        )
+        return BusyError("Salesforce's limit of calls that run long at the same time was met.", log)
     return QuotaError(
         "Salesforce's API calls of the last 24 hours are used up, by all programs of the org. What "
         "is pending stays pending and goes on by itself. If this happens often, buy API calls or "
@@ -206,6 +209,74 @@ def refused(key: str, found: Details) -> Refused:
     if found.code in _ABSENT:
         return Refused(key, GONE, _advice(found), found.fields)
     return Refused(key, found.code, _advice(found), found.fields)
+
+
+# Bulk jobs
+
+
+def of_bulk_row(text: str) -> Details:
+    """``sf__Error`` of a row: ``CODE:message:fields--`` (seen in captures), fields by comma."""
+    code, _, rest = text.partition(":")
+    message, _, fields = rest.rpartition(":")
+    named = [name.strip() for name in fields.strip().removesuffix("--").split(",")]
+    return details({"statusCode": code.strip(), "message": message, "fields": named})
+
+
+def no_job(refusal: RefusalError, sobject: str, key: str) -> BrokersyncError:
+    """A bulk job that Salesforce does not open (codes are documented, when they come assumed)."""
+    code = refusal.details.code.replace("_", "")
+    if "NOTENABLED" in code or "DISABLED" in code:
+        return NoRightError(
+            "The Salesforce org or the integration user may not use Bulk API 2.0. Permit it, or "
+            "set bulk_above: 0 of this destination, which writes 200 records a call instead.",
+            refusal.log,
+        )
+    if "QUOTA" in code or "LIMIT" in code:
+        return QuotaError(
+            "Salesforce takes no more bulk jobs today, of all programs of the org. What is pending "
+            "stays pending and goes on by itself.",
+            refusal.log,
+            retry_after_s=_QUOTA_S,
+        )
+    if code in ("INVALIDJOB", "INVALIDENTITY"):
+        return ConfigError(
+            f"Salesforce's {sobject} has no unique external id {key} that the integration user "
+            f"sees, or cannot be written in bulk: run `brokersync crm install`.",
+            refusal.log,
+        )
+    return refusal
+
+
+def of_job(told: Mapping[str, Any], job_id: str) -> BrokersyncError:
+    """Why a bulk job was not completed. Its ``errorMessage`` is ``Code : words`` (captures)."""
+    message = str(told.get("errorMessage") or "")
+    head, _, words = message.partition(":")
+    code = of_form(head.strip(), _JOB_CODE) or "Unknown"
+    where = f"Setup > Bulk Data Load Jobs, {job_id}"
+    log = f"salesforce bulk job {job_id}: {of_form(told.get('state'), _NAME)} {code}"
+    if told.get("state") == "Aborted":
+        return RetryableError(
+            f"A Salesforce bulk job of the hub was aborted by somebody ({where}). The hub tries "
+            f"again.",
+            log,
+        )
+    if code == "InvalidBatch":
+        name = of_form(words.rpartition(":")[2].strip(), _NAME)
+        return ConfigError(
+            f"Salesforce refused a bulk job's file ({where}): it does not show the hub the field "
+            f"{name or 'that is named there'}. Run `brokersync crm install`, which creates it and "
+            f"lets the integration user see it.",
+            f"{log} {name}".rstrip(),
+        )
+    if code == "ClientInputError":
+        return ProtocolError(
+            f"Salesforce could not read the file of a bulk job ({where}). Look for an update of "
+            f"brokersync, or report this; bulk_above: 0 of this destination does without.",
+            log,
+        )
+    return RetryableError(
+        f"Salesforce did not finish a bulk job ({code}; {where}). The hub tries again.", log
+    )
 
 
 _ADVICE = {

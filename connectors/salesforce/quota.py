@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 
+from connectors.clock import Clock
 from connectors.destination import CallCount
 from mapping.errors import QuotaError
 
@@ -26,11 +27,13 @@ class Quota:
         share: the used part at which the hub pauses.
     """
 
-    def __init__(self, counts: CallCount, share: float) -> None:
+    def __init__(self, counts: CallCount, share: float, clock: Clock) -> None:
         self._counts = counts
         self._share = share
+        self._clock = clock
         self._lock = threading.Lock()
         self._used = 0
+        self._looked_at = 0
 
     def observe(self, header: str | None) -> None:
         """Take notice of an answer's header, if it has one."""
@@ -39,7 +42,7 @@ class Quota:
             return
         used, allowed = found
         with self._lock:
-            self._used = used
+            self._used, self._looked_at = used, self._clock.now_ms()
             self._counts.daily_limit = allowed
             self._counts.daily_remaining = max(0, allowed - used)
 
@@ -54,9 +57,10 @@ class Quota:
             allowed = self._counts.daily_limit
             if allowed is None or self._used < allowed * self._share:
                 return
-            used = self._used
-            # One call later may find that the window has rolled on.
-            self._used = int(allowed * self._share) - 1
+            used, now = self._used, self._clock.now_ms()
+            if now - self._looked_at >= _ASK_AGAIN_S * 1000:
+                self._looked_at = now  # this one call may find that the window has rolled on
+                return
         raise QuotaError(
             f"Salesforce counts {used:,} of {allowed:,} calls in the last 24 hours: the hub pauses "
             f"at {self._share:.0%}. What is pending stays pending and goes on by itself. If this "

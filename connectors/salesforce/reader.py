@@ -16,6 +16,7 @@ from connectors.salesforce import errors, queries, tasks
 from connectors.salesforce.client import SalesforceClient, reading
 from connectors.salesforce.model import PERSON_ACCOUNT, Place, Places
 from connectors.salesforce.schema import Schemas
+from connectors.salesforce.setup import Setup
 from connectors.salesforce.values import instant_ms, inward, outward
 from mapping.errors import ConfigError
 
@@ -28,10 +29,13 @@ Moment = tuple[int, str]
 class Reader:
     """Reads one org. Safe to use from several threads."""
 
-    def __init__(self, client: SalesforceClient, schemas: Schemas, places: Places) -> None:
+    def __init__(
+        self, client: SalesforceClient, schemas: Schemas, places: Places, org: Setup
+    ) -> None:
         self._client = client
         self._schemas = schemas
         self._places = places
+        self._org = org
 
     # By key and by id
 
@@ -216,11 +220,13 @@ class Reader:
         known = self._schemas.of(place)
         who = row.get("WhoId")
         if place.prefix == "00T":
-            shown = tasks.inbound(properties, row, tasks.due(known.kinds))
+            shown = tasks.inbound(properties, row, tasks.due(known.kinds), self._org.nobody())
         else:
             names = self._api_names(place, properties)
             shown = {
-                ours: inward(known.kinds.get(api, "string"), row.get(api))
+                ours: self._owner(row)
+                if api == "OwnerId"
+                else inward(known.kinds.get(api, "string"), row.get(api))
                 for ours, api in zip(properties, names, strict=True)
             }
         return CrmRecord(
@@ -228,9 +234,14 @@ class Reader:
             properties=shown,
             associated=frozenset({str(who)} if who else ()),
             key=str(row.get(known.key) or ""),
-            owner=str(row.get("OwnerId") or ""),
+            owner=self._owner(row),
             emails=_address(row.get(place.email)) if place.email else frozenset(),
         )
+
+    def _owner(self, row: Mapping[str, Any]) -> str:
+        """Blank: the record is the integration user's, which is to say nobody's."""
+        owner = str(row.get("OwnerId") or "")
+        return "" if owner == self._org.nobody() else owner
 
 
 def _address(value: Any) -> frozenset[str]:

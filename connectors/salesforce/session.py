@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -40,6 +40,18 @@ ONCE = "X-Brokersync-Once"
 _FREE = "/services/data"  # documented: the list of versions is not counted
 
 
+class Download(requests.PreparedRequest):
+    """A request for a file that is read as it arrives and kept by nobody.
+
+    Args:
+        take: is given the file's chunks, at each try from the beginning.
+    """
+
+    def __init__(self, take: Callable[[Iterator[bytes]], None]) -> None:
+        super().__init__()
+        self.take = take
+
+
 class Guard(HTTPAdapter):
     """Sends requests to the configured host, signed in, announced, counted, bounded, retried.
 
@@ -57,9 +69,10 @@ class Guard(HTTPAdapter):
         self._most = settings.max_bytes
         self._clock = context.clock
         self._boundary = context.boundary
+        self._name = context.name
         self._counts = counts
         self._counting = threading.Lock()
-        self._quota = Quota(counts, settings.share)
+        self._quota = Quota(counts, settings.share, context.clock)
         self._tokens = Tokens(settings, context.clock, self._post)
         self._retrying = Retrying(
             sleep=context.clock.sleep,
@@ -80,6 +93,10 @@ class Guard(HTTPAdapter):
         retrying = self._once if request.headers.pop(ONCE, None) else self._retrying
         answer: requests.Response = retrying(self._signed_in, request)
         return answer
+
+    def user_id(self) -> str:
+        """Whom the hub is signed in as; blank if Salesforce did not say."""
+        return self._tokens.user_id()
 
     def _at_home(self, url: str) -> str:
         """simple-salesforce writes https whatever it is told: scheme and host are the setting's.
@@ -111,11 +128,11 @@ class Guard(HTTPAdapter):
         request.headers["Authorization"] = f"Bearer {token}"
         if (request.path_url or "").rstrip("/") != _FREE:
             self._quota.check()
-        self._boundary("http:before:salesforce")
+        self._boundary(f"http:before:{self._name}")
         with self._counting:
             self._counts.calls += 1
         answer = self._exchange(request)
-        self._boundary("http:after:salesforce")
+        self._boundary(f"http:after:{self._name}")
         self._quota.observe(answer.headers.get("Sforce-Limit-Info"))
         self._counts.clock_skew_s = skew_s(answer.headers.get("Date"), self._clock.now_ms())
         return answer
@@ -124,7 +141,7 @@ class Guard(HTTPAdapter):
         write = request.method not in ("GET", "HEAD")
         try:
             answer = super().send(request, stream=True, timeout=self._timeout)
-            self._read(answer)
+            self._read(request, answer)
         except requests.exceptions.SSLError:
             raise ConfigError(
                 "Salesforce's certificate could not be verified. Check base_url, this machine's "
@@ -147,9 +164,17 @@ class Guard(HTTPAdapter):
             f"salesforce {_what(request)}: {type(error).__name__}",
         )
 
-    def _read(self, answer: requests.Response) -> None:
+    def _read(self, request: requests.PreparedRequest, answer: requests.Response) -> None:
         """Read the body here, so that one that is cut or endless is noticed here."""
-        size, chunks = 0, []
+        chunks, body = self._chunks(answer), b""
+        if isinstance(request, Download) and answer.status_code == 200:
+            request.take(chunks)
+        else:
+            body = b"".join(chunks)
+        answer._content = body  # noqa: SLF001 - what requests itself fills
+
+    def _chunks(self, answer: requests.Response) -> Iterator[bytes]:
+        size = 0
         for chunk in answer.iter_content(256 * 1024):
             size += len(chunk)
             if size > self._most:
@@ -157,8 +182,7 @@ class Guard(HTTPAdapter):
                 raise ProtocolError(
                     f"Salesforce answered with more than max_bytes ({self._most}) bytes."
                 )
-            chunks.append(chunk)
-        answer._content = b"".join(chunks)  # noqa: SLF001 - what requests itself fills
+            yield chunk
 
     def _success(
         self, request: requests.PreparedRequest, answer: requests.Response
@@ -169,7 +193,7 @@ class Guard(HTTPAdapter):
         error = errors.from_answer(
             answer.status_code, answer.content, write=write, what=_what(request)
         )
-        if isinstance(error, QuotaError):
+        if isinstance(error, QuotaError | errors.BusyError):
             with self._counting:
                 self._counts.rate_limited += 1
         raise error
@@ -178,9 +202,9 @@ class Guard(HTTPAdapter):
         """The token endpoint: no token is sent along, and no limit counts the call."""
         url = urlunsplit((self._base.scheme, self._base.netloc, path, "", ""))
         request = requests.Request("POST", url, data=dict(form)).prepare()
-        self._boundary("http:before:salesforce")
+        self._boundary(f"http:before:{self._name}")
         answer = self._exchange(request)
-        self._boundary("http:after:salesforce")
+        self._boundary(f"http:after:{self._name}")
         return answer.status_code, answer.content
 
 
@@ -198,13 +222,21 @@ def _unsure(request: requests.PreparedRequest, error: Exception, *, write: bool)
     )
 
 
-def guarded(settings: SalesforceSettings, context: Context, counts: CallCount) -> requests.Session:
-    """A session for simple-salesforce: nothing of the environment, no redirects, no cookies."""
+def guarded(
+    settings: SalesforceSettings, context: Context, counts: CallCount, pool: Any = None
+) -> tuple[requests.Session, Guard]:
+    """A session for simple-salesforce: nothing of the environment, no redirects, no cookies.
+
+    Args:
+        pool: instead of urllib3's pools of connections.
+    """
     session = requests.Session()
     session.trust_env = False
     session.max_redirects = 0
     guard = Guard(settings, context, counts)
+    if pool is not None:
+        guard.poolmanager = pool
     session.adapters.clear()
     session.mount("https://", guard)
     session.mount("http://", guard)
-    return session
+    return session, guard

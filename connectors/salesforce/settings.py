@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from connectors.base import ConnectorSettings
 
@@ -65,6 +65,22 @@ class SalesforceSettings(ConnectorSettings):
     max_attempts: int = Field(5, ge=1, le=20, title="Tries of one request before giving up")
     in_flight: int = Field(4, ge=1, le=20, title="Most calls at the same time")
     max_bytes: int = Field(100_000_000, gt=0, title="Largest answer accepted, bytes")
+    bulk_above: int = Field(
+        2000,
+        ge=0,
+        title="Contacts to write above which Bulk API 2.0 is used",
+        description="Below it, 200 a call are cheaper. 0: never.",
+    )
+    bulk_rows: int = Field(
+        10_000, ge=201, le=10_000, title="Contacts of one bulk job", description="At most 10,000."
+    )
+    bulk_deadline_s: float = Field(
+        3600.0,
+        gt=0,
+        le=86_400,
+        title="Seconds a bulk job may take before it is aborted",
+        description="What it has not done stays pending.",
+    )
     daily_limit: int = Field(
         100_000,
         ge=1000,
@@ -99,6 +115,13 @@ class SalesforceSettings(ConnectorSettings):
     def _new_enough(cls, value: str) -> str:
         if float(value) < 46:
             raise ValueError("must be 46.0 or newer: older versions have no upsert of many records")
+        return value
+
+    @field_validator("bulk_rows")
+    @classmethod
+    def _reachable(cls, value: int, info: ValidationInfo) -> int:
+        if value <= info.data.get("bulk_above", 0):
+            raise ValueError("must be greater than bulk_above (which 0 turns off)")
         return value
 
     @model_validator(mode="after")

@@ -24,6 +24,13 @@ class Setup:
         self._wanted = record_type
         self._statuses: tasks.Statuses | None = None
         self._record_type = ""
+        self._nobody = ""
+
+    def nobody(self) -> str:
+        """The integration user. Each record has an owner: what nobody took is this one's."""
+        if not self._nobody:
+            self._nobody = self._client.user_id()
+        return self._nobody
 
     def owners(self) -> Sequence[Owner]:
         """Users who can own tasks, and queues, whose address is their developer name."""

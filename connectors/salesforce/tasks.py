@@ -48,12 +48,14 @@ def statuses(rows: Sequence[Mapping[str, Any]]) -> Statuses:
 
 
 def outbound(
-    properties: Mapping[str, str], zone: str, known: Statuses, due: str = DUE
+    properties: Mapping[str, str], zone: str, known: Statuses, due: str = DUE, nobody: str = ""
 ) -> dict[str, Json]:
     """A write in Salesforce's fields; names the hub does not use pass unchanged.
 
     Args:
         due: the field of the instant: :data:`DUE`, or the reminder alone.
+        nobody: id of the integration user. Each record has an owner: a task that is nobody's is
+            its own.
 
     Raises:
         ValueError: ``due`` is no instant.
@@ -71,6 +73,8 @@ def outbound(
                 row["Priority"] = _PRIORITY.get(value, value)
             case "status":
                 row["Status"] = known.done if value == "done" else known.open
+            case "owner":
+                row["OwnerId"] = value or nobody
             case _:
                 row[TASK.get(name, name)] = value or None
     return row
@@ -92,8 +96,10 @@ def fields(names: Sequence[str], due: str = DUE) -> list[str]:
     return [wanted.get(name, name) for name in names]
 
 
-def inbound(names: Sequence[str], row: Mapping[str, Any], due: str = DUE) -> dict[str, str]:
-    """Read values under the names that were asked for."""
+def inbound(
+    names: Sequence[str], row: Mapping[str, Any], due: str = DUE, nobody: str = ""
+) -> dict[str, str]:
+    """Read values under the names that were asked for. Args as of :func:`outbound`."""
     found: dict[str, str] = {}
     for name, field in zip(names, fields(names, due), strict=True):
         value = row.get(field)
@@ -104,6 +110,8 @@ def inbound(names: Sequence[str], row: Mapping[str, Any], due: str = DUE) -> dic
                 found[name] = "done" if value else "open"
             case "priority":
                 found[name] = _PRIORITY_BACK.get(value or "", value or "")
+            case "owner":
+                found[name] = "" if value == nobody else str(value or "")
             case _:
                 found[name] = "" if value is None else str(value)
     return found

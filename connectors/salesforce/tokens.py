@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from connectors.clock import Clock
+from connectors.salesforce.errors import RECORD
 from connectors.salesforce.settings import LOCAL, SalesforceSettings
+from connectors.shapes import of_form
 from mapping.errors import BrokersyncError, ConfigError, ProtocolError, RetryableError
 
 PATH = "/services/oauth2/token"
@@ -41,6 +43,7 @@ class Tokens:
         self._post = post
         self._lock = threading.Lock()
         self._token = ""
+        self._user = ""
         self._refresh = _plain(settings.refresh_token)
 
     def current(self) -> str:
@@ -52,6 +55,11 @@ class Tokens:
         """
         with self._lock:
             return self._token or self._fetch()
+
+    def user_id(self) -> str:
+        """Whose token it is, as the token's answer says (seen in captures); else blank."""
+        self.current()
+        return self._user
 
     def instead_of(self, refused: str) -> str:
         """A token other than ``refused``: another thread's newer one, or one fetched now."""
@@ -74,6 +82,8 @@ class Tokens:
         if isinstance(rotated := answer.get("refresh_token"), str) and rotated:
             self._refresh = rotated
         self._token = token
+        told = answer.get("id")  # https://login.salesforce.com/id/<organisation>/<user>
+        self._user = of_form(told.rsplit("/", 1)[-1], RECORD) if isinstance(told, str) else ""
         return token
 
     def _check_instance(self, instance: Any) -> None:

@@ -9,17 +9,19 @@ written is written there, if the contact is nobody else's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from connectors.clock import Clock
 from connectors.destination import Applied, CrmObject, Outcome, Refused, Write
 from connectors.salesforce import accounting, errors, tasks
-from connectors.salesforce.client import SalesforceClient
+from connectors.salesforce.bulk import Bulk, Target
+from connectors.salesforce.client import MOST, SalesforceClient
 from connectors.salesforce.model import LEAD, PERSON_ACCOUNT, TASK, Place, Places
 from connectors.salesforce.reader import Reader
 from connectors.salesforce.schema import Schemas
+from connectors.salesforce.setup import Setup
 from connectors.salesforce.values import Json, outward
 from mapping.errors import ConfigError, RetryableError
 
@@ -34,14 +36,12 @@ class Writer:
 
     Args:
         zones: brand -> time zone, for the day of a task.
-        statuses: the org's names of an open and a closed task.
-        record_type: the id of the record type of new person accounts.
+        bulk_above: more records than these are written by a bulk job.
     """
 
     def __init__(
         self, client: SalesforceClient, schemas: Schemas, places: Places, reader: Reader,
-        clock: Clock, zones: Mapping[str, str], statuses: Callable[[], tasks.Statuses],
-        record_type: Callable[[], str],
+        clock: Clock, zones: Mapping[str, str], org: Setup, bulk: Bulk, bulk_above: int,
     ) -> None:  # fmt: skip
         self._client = client
         self._schemas = schemas
@@ -49,8 +49,9 @@ class Writer:
         self._reader = reader
         self._clock = clock
         self._zones = zones
-        self._statuses = statuses
-        self._record_type = record_type
+        self._org = org
+        self._bulk = bulk
+        self._bulk_above = max(MOST, bulk_above)
 
     def upsert(self, obj: CrmObject, writes: Sequence[Write]) -> dict[str, Outcome]:
         """Outcomes by key. What has no id yet is made in the object's last place."""
@@ -91,7 +92,16 @@ class Writer:
 
     def _write(self, place: Place, writes: Sequence[Write], out: dict[str, Outcome]) -> None:
         rows = {w.key: row for w in writes if (row := self.row(place, w, out)) is not None}
-        self.send(place, [w for w in writes if w.key in rows], rows, out)
+        left = [w for w in writes if w.key in rows]
+        if len(left) > self._bulk_above:
+            known = self._schemas.of(place)
+            key = "Id" if left[0].crm_id else known.key
+            done = self._bulk.write(Target(place.sobject, key, frozenset(known.kinds)), rows)
+            out |= done.outcomes
+            again = set(done.again)
+            left = [w for w in left if w.key in again]
+        for start in range(0, len(left), MOST):
+            self.send(place, left[start : start + MOST], rows, out)
 
     # Rows
 
@@ -111,7 +121,7 @@ class Writer:
             return row
         row[self._schemas.of(place).key] = write.key
         if place is PERSON_ACCOUNT:
-            row["RecordTypeId"] = self._record_type()
+            row["RecordTypeId"] = self._org.person_record_type()
         return row
 
     def _values(self, place: Place, write: Write) -> dict[str, Json]:
@@ -119,13 +129,16 @@ class Writer:
         if place is TASK:
             zone = tasks.zone_of(write.key, self._zones)
             due = tasks.due(known.kinds)
-            said = tasks.outbound(write.properties, zone, self._statuses(), due)
+            said = tasks.outbound(
+                write.properties, zone, self._org.statuses(), due, self._org.nobody()
+            )
             return {known.names.api(name): value for name, value in said.items()}
         found: dict[str, Json] = {}
         for name, text in write.properties.items():
             api = known.names.api(name)
             try:
-                found[api] = outward(known.kinds.get(api, "string"), text)
+                told = text or (self._org.nobody() if api == "OwnerId" else "")
+                found[api] = outward(known.kinds.get(api, "string"), told)
             except ValueError as error:
                 raise ValueError("not a value of the field's type", api) from error
         return found

@@ -31,6 +31,7 @@ class Choice:
     active: bool = True
     default: bool = False
     closed: bool = False
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def _choice(choice: Choice) -> dict[str, Any]:
     return {
         "active": choice.active,
         "defaultValue": choice.default,
-        "label": choice.value,
+        "label": choice.label or choice.value,
         "validFor": None,
         "value": choice.value,
     }

@@ -119,6 +119,7 @@ def _values(told: Metadata) -> tuple[tuple[Choice, ...], bool]:
             str(row.get("fullName") or row.get("valueName")),
             active=row.get("isActive") is not False,
             default=bool(row.get("default")),
+            label=str(row.get("label") or ""),
         )
         for row in rows
     )
@@ -151,7 +152,10 @@ def metadata_of(field: Field) -> dict[str, Any]:
     if "defaultValue" in kind.needs:
         told["defaultValue"] = str(bool(field.default)).lower()
     if "valueSet" in kind.needs:
-        rows = [{"fullName": c.value, "label": c.value, "default": c.default} for c in field.values]
+        rows = [
+            {"fullName": c.value, "label": c.label or c.value, "default": c.default}
+            for c in field.values
+        ]
         definition = {"sorted": False, "value": rows}
         told["valueSet"] = {"restricted": field.restricted, "valueSetDefinition": definition}
     return told

@@ -17,10 +17,11 @@ class HubSpotPortal:
     """The fake portal, as the contract sees a CRM."""
 
     secret = fakes.TOKEN
+    secret_words, blank_bool, quota_words = "token", "", "midnight"
     write_scope = "crm.objects.contacts.write"
     company_write_scope = "crm.objects.companies.write"
     contact_key, task_key, company_key = fakes.CONTACT_KEY, fakes.TASK_KEY, fakes.COMPANY_KEY
-    first_name, email = "firstname", "email"
+    first_name, last_name, email = "firstname", "lastname", "email"
     owners = (("71", True), ("72", False), ("73", True))
 
     def __init__(self, path_version: str) -> None:
@@ -47,8 +48,14 @@ class HubSpotPortal:
     def merge_companies(self, primary: str, loser: str) -> str:
         return self.fake.merge(primary, loser, kind="companies")
 
+    def named(self, name: str) -> str:
+        return name
+
     def calls(self) -> int:
         return sum(self.fake.calls.values())
+
+    def signed_in(self) -> int:
+        return 0
 
     def lose_answers(self, count: int) -> None:
         self.fake.clear_faults()

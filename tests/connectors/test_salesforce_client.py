@@ -102,7 +102,7 @@ def test_a_refresh_token_that_is_good_once_is_followed_by_its_successor() -> Non
         ({"auth": "jwt", "private_key": key_pair()[0], "username": "x@y.test"}, ("username",)),
         ({"auth": "jwt", "private_key": key_pair()[0], "audience": "https://test.salesforce.com"},
          ("audience",)),
-        ({"auth": "refresh_token", "refresh_token": "dead"}, ("expired or was revoked",)),
+        ({"auth": "refresh_token", "refresh_token": "dead-token"}, ("expired or was revoked",)),
         ({"auth": "password", "password": "wrong"}, ("password", "summer 2027")),
     ],
 )  # fmt: skip
@@ -114,7 +114,7 @@ def test_what_is_wrong_with_the_credentials_is_said_without_them(
         limits(crm)
     assert all(word in caught.value.admin for word in words), caught.value.admin
     told = f"{caught.value.admin} {caught.value.log} {crm.settings!r}"
-    for secret in ("wrong", "no key", "dead", key_pair()[0]):
+    for secret in ("wrong", "no key", "dead-token", key_pair()[0]):
         assert secret not in told.replace("is wrong", "").replace("are wrong", "")
 
 
@@ -212,7 +212,7 @@ def test_calls_are_announced_and_counted() -> None:
     names: list[str] = []
     org = SalesforceRig(names.append)
     limits(org.crm)
-    assert names == ["http:before:salesforce", "http:after:salesforce"] * 2
+    assert names == ["http:before:crm", "http:after:crm"] * 2
     assert org.crm.counts.calls == 1, "a token costs nothing"
     org.close()
 

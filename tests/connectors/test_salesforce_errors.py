@@ -9,9 +9,10 @@ import pytest
 
 from connectors.destination import GONE, CallCount, NoRightError
 from connectors.salesforce import errors
-from connectors.salesforce.errors import RefusalError, details, from_answer, refused
+from connectors.salesforce.errors import BusyError, RefusalError, details, from_answer, refused
 from connectors.salesforce.quota import Quota, usage
 from mapping.errors import AmbiguousError, ConfigError, QuotaError, RetryableError
+from tests.fakes.hubspot import TestWorld
 
 SECRET = "Zoë Private 4711"  # a client's value, as Salesforce's messages quote them
 
@@ -146,7 +147,7 @@ def test_a_server_that_is_unavailable_has_applied_nothing() -> None:
 
 def test_too_many_long_calls_are_no_daily_limit() -> None:
     said = "ConcurrentPerOrgLongTxn Limit exceeded."
-    assert type(answer(403, "REQUEST_LIMIT_EXCEEDED", said)) is RetryableError
+    assert type(answer(403, "REQUEST_LIMIT_EXCEEDED", said)) is BusyError
 
 
 def test_a_page_of_html_is_understood_by_its_status() -> None:
@@ -175,7 +176,8 @@ def test_the_limit_header(header: str | None, found: tuple[int, int] | None) -> 
 
 def test_the_hub_pauses_at_its_share_and_looks_again() -> None:
     counts = CallCount()
-    quota = Quota(counts, share=0.8)
+    world = TestWorld()
+    quota = Quota(counts, share=0.8, clock=world.clock)
     quota.check()  # nothing is known yet
     quota.observe("api-usage=799/1000")
     quota.check()
@@ -184,6 +186,10 @@ def test_the_hub_pauses_at_its_share_and_looks_again() -> None:
     with pytest.raises(QuotaError, match="800 of 1,000") as caught:
         quota.check()
     assert caught.value.retry_after_s == 900
+    world.sleep(899)
+    with pytest.raises(QuotaError):
+        quota.check()
+    world.sleep(1)
     quota.check()  # one call finds out whether the window has rolled on
     quota.observe("api-usage=790/1000")
     quota.check()

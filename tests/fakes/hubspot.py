@@ -84,6 +84,7 @@ class InProcessPool:
         body: str | bytes | None = None,
         fields: Any = None,
         headers: Mapping[str, str] | None = None,
+        preload_content: bool = True,
         **ignored: Any,
     ) -> urllib3.HTTPResponse:
         """One request, answered by the fake."""
@@ -102,8 +103,20 @@ class InProcessPool:
             body=io.BytesIO(answer.body),
             headers=answer.headers,
             status=answer.status,
-            preload_content=True,
+            preload_content=preload_content,
         )
+
+    def connection_from_host(self, *ignored: Any, **more: Any) -> InProcessPool:
+        """See :class:`urllib3.PoolManager`: as requests asks for the pool of a host."""
+        del ignored, more
+        return self
+
+    def urlopen(
+        self, method: str, url: str, body: Any = None, headers: Any = None, **ignored: Any
+    ) -> urllib3.HTTPResponse:
+        """See :class:`urllib3.HTTPConnectionPool`: as requests makes a call."""
+        del ignored
+        return self.request(method, url, body=body, headers=headers, preload_content=False)
 
     def clear(self) -> None:
         """Nothing is open."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -63,12 +62,11 @@ class Scene:
         one.install = False
         self._now = one.world.now_ms
         self._rows = self.dump()
-        self._portal = self._copied(one.portal.portal)
-        self._limiter = copy.deepcopy(one.portal.limiter)
-        self.before = one.portal.snapshot()
+        self._saved = one.crm.save()
+        self.before = one.crm.snapshot()
         self.first_sync = not self.before["contacts"]
         self.boundaries = self.synced(Bomb()).passed
-        self.crm = one.portal.snapshot()
+        self.crm = one.crm.snapshot()
         self._known = self._meaning()
 
     @contextmanager
@@ -76,7 +74,7 @@ class Scene:
         """A fresh hub, as after a restart; batches are small, so that there are several."""
         hub = self.rig.hub(boundary)
         hub.in_flight = self.in_flight
-        hub.destinations["hubspot"].batch = SMALL_BATCH
+        hub.destinations[self.rig.crm.name].batch = SMALL_BATCH
         try:
             yield hub
         finally:
@@ -106,16 +104,16 @@ class Scene:
         """A fresh hub's sync leaves all as it should be; a further one writes nothing."""
         with self.hub() as hub:
             self.rig.sync(hub)
-            assert self.rig.portal.snapshot() == self.crm, name
+            assert self.rig.crm.snapshot() == self.crm, name
             assert self._meaning() == self._known, name
             self._check_nothing_twice(name)
-            written = self.rig.portal.writes.copy()
+            written = self.rig.crm.writes
             self.rig.sync(hub)
-            assert self.rig.portal.writes == written, name
+            assert self.rig.crm.writes == written, name
 
     def _check_nothing_twice(self, name: str) -> None:
         for kind, key in KEYS.items():
-            records = getattr(self.rig.portal, kind)()
+            records = getattr(self.rig.crm, kind)("id")
             named = [record.get(key) for record in records.values()]
             assert None not in named, name
             assert len(set(named)) == len(named), name
@@ -155,21 +153,15 @@ class Scene:
                 if rows:
                     connection.execute(sa.insert(table), rows)
         self.rig.world.now_ms = self._now
-        self.rig.portal.portal = self._copied(self._portal)
-        self.rig.portal.limiter = copy.deepcopy(self._limiter)
+        self.rig.crm.restore(self._saved)
         self.rig.vendors = vendors(self.rig.world)  # they remember when they were last asked
 
-    def _copied(self, portal: Any) -> Any:
-        """The portal's records; clock and owners are shared."""
-        shared = (self.rig.world, portal.owners)
-        return copy.deepcopy(portal, {id(one): one for one in shared})
 
-
-def later(database: str, folder: Path, in_flight: int = 1) -> Scene:
+def later(database: str, folder: Path, in_flight: int = 1, crm: str = "hubspot") -> Scene:
     """The hub has synced for weeks; now much happens at once, a merge among it."""
     world = grow(SEED, CLIENTS, DAYS)
     start = world.start_ms + INSTALLED * DAY_MS
-    one = rig(world, database, folder, live_from=start)
+    one = rig(world, database, folder, live_from=start, crm=crm)
     one.advance_to(start - HOUR_MS)
     hub = one.hub()
     for day in range(INSTALLED, CRASH, EVERY):
@@ -180,11 +172,11 @@ def later(database: str, folder: Path, in_flight: int = 1) -> Scene:
     return Scene(one, database, in_flight)
 
 
-def first(database: str, folder: Path, in_flight: int = 1) -> Scene:
+def first(database: str, folder: Path, in_flight: int = 1, crm: str = "hubspot") -> Scene:
     """The first sync of all, over the whole history."""
     world = grow(SEED, CLIENTS, DAYS)
     start = world.start_ms + CRASH * DAY_MS
-    one = rig(world, database, folder, live_from=start)
+    one = rig(world, database, folder, live_from=start, crm=crm)
     one.psp = {"window_days": 50}
     one.advance_to(start - HOUR_MS)
     one.hub().store.close()

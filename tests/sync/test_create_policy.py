@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from simulator.story import DAY_MS, HOUR_MS
 from simulator.truth import contacts
 from sync.cycle import sync_once
 from sync.plan import plan
+from tests.conftest import Place
 from tests.rig import Rig, rig
 from tests.truths import profile
 
@@ -28,10 +28,10 @@ def _rules(create: object, digits: int = 2, families: tuple[str, ...] = FAMILIES
     return load(data, families, digits)
 
 
-def _rig(database: str, folder: Path, create: str) -> tuple[Rig, Any, int]:
+def _rig(place: Place, folder: Path, create: str) -> tuple[Rig, Any, int]:
     world = grow(6, 160, 60)
     at = world.start_ms + 46 * DAY_MS
-    one = rig(world, database, folder, live_from=at)
+    one = rig(world, place.database, folder, live_from=at, crm=place.crm)
     one.advance_to(at - HOUR_MS)
     hub = one.hub()
     hub.rules = {n: _rules(create, exponent(b.base_currency)) for n, b in world.brands.items()}
@@ -39,8 +39,8 @@ def _rig(database: str, folder: Path, create: str) -> tuple[Rig, Any, int]:
     return one, hub, at
 
 
-def test_by_a_rule(database_url: str, tmp_path: Path) -> None:
-    one, hub, at = _rig(database_url, tmp_path, "funded")
+def test_by_a_rule(place: Place, tmp_path: Path) -> None:
+    one, hub, at = _rig(place, tmp_path, "funded")
     one.sync(hub)
     for now in (at, at + DAY_MS):
         one.advance_to(now)
@@ -49,12 +49,12 @@ def test_by_a_rule(database_url: str, tmp_path: Path) -> None:
         true = {k: profile(one.world, one.world.clients[k], now) for k in primaries}
         funded = {k for k, p in true.items() if p and p.fields["first_deposit_date"]}
         assert 10 < len(funded) < len(primaries)
-        assert one.portal.contacts("broker_client_id").keys() == funded
+        assert one.crm.contacts("broker_client_id").keys() == funded
     hub.close()
 
 
-def test_never_only_updates_what_is_there(database_url: str, tmp_path: Path) -> None:
-    one, hub, at = _rig(database_url, tmp_path, "never")
+def test_never_only_updates_what_is_there(place: Place, tmp_path: Path) -> None:
+    one, hub, at = _rig(place, tmp_path, "never")
     clients = {k: profile(one.world, c, at) for k, c in one.world.clients.items()}
     shared = {k for g in contacts(one.world, at) if g.others for k in (g.primary, *g.others)}
     known = [
@@ -65,18 +65,18 @@ def test_never_only_updates_what_is_there(database_url: str, tmp_path: Path) -> 
     ids = {}
     for key in known:
         email = clients[key].person["email"]  # type: ignore[union-attr]
-        ids[key] = one.portal.add("contacts", {"email": email})
-    by_key = one.portal.add("contacts", {"firstname": "Keyed"})
+        ids[key] = one.crm.add(email=email)
+    by_key = one.crm.add(firstname="Keyed")
     keyed = next(k for k in one.world.clients if k not in known and k not in shared and clients[k])
-    one.portal.edit("contacts", by_key, {"broker_client_id": keyed})
-    assert plan(hub)["hubspot"].contacts_created == 0
+    one.crm.edit(by_key, broker_client_id=keyed)
+    assert plan(hub)[place.crm].contacts_created == 0
     one.sync(hub)
-    shown = one.portal.contacts("broker_client_id")
-    assert {k: shown[k]["hs_object_id"] for k in shown} == {**ids, keyed: by_key}
+    shown = one.crm.contacts("broker_client_id")
+    assert {k: shown[k]["id"] for k in shown} == {**ids, keyed: by_key}
     assert all(c["brokerage_lifecycle_stage"] for c in shown.values())
-    writes = Counter(one.portal.writes)
+    writes = one.crm.writes
     sync_once(hub)
-    assert Counter(one.portal.writes) == writes
+    assert one.crm.writes == writes
     hub.close()
 
 

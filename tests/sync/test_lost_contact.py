@@ -15,6 +15,7 @@ from state import schema, sources
 from state.sources import Aside
 from state.store import Store
 from sync.cycle import sync_once
+from tests.conftest import Place
 from tests.rig import Rig, rig
 
 _EXAMPLES = load(Path(__file__).parent.parent / "data" / "examples.yaml")
@@ -44,9 +45,9 @@ def _asides(one: Rig) -> dict[str, str]:
     return found
 
 
-def test_a_task_waits_for_its_refused_contact(database_url: str, tmp_path: Path) -> None:
+def test_a_task_waits_for_its_refused_contact(place: Place, tmp_path: Path) -> None:
     world = _world(FAILED_DEPOSIT, email=BAD)
-    one = rig(world, database_url, tmp_path, FAILED_DEPOSIT.live_from)
+    one = rig(world, place.database, tmp_path, FAILED_DEPOSIT.live_from, crm=place.crm)
     one.advance_to(world.start_ms)
     hub = one.hub()
     at = _task_at(FAILED_DEPOSIT)
@@ -54,7 +55,7 @@ def test_a_task_waits_for_its_refused_contact(database_url: str, tmp_path: Path)
         one.advance_to(at + tries * 30 * HOUR_MS)
         cycle = sync_once(hub)
         assert cycle.status == "set_aside"
-        assert (one.portal.contacts(), one.portal.tasks()) == ({}, {})
+        assert (one.crm.contacts(), one.crm.tasks()) == ({}, {})
         reasons = _asides(one)
         assert reasons["contact"].startswith("INVALID_EMAIL")
         assert "contact is not in the CRM" in reasons["task"]
@@ -62,11 +63,9 @@ def test_a_task_waits_for_its_refused_contact(database_url: str, tmp_path: Path)
     one.advance_to(at + 90 * HOUR_MS)
     one.sync(hub)
     (key,) = world.clients
-    tasks = one.portal.tasks("broker_task_key")
-    assert one.portal.contacts("broker_client_id")[key]["email"] == "somebody@example.com"
-    assert one.portal.associations("broker_task_key", "broker_client_id") == {
-        task: [key] for task in tasks
-    }
+    tasks = one.crm.tasks()
+    assert one.crm.contacts("broker_client_id")[key]["email"] == "somebody@example.com"
+    assert one.crm.links() == {task: [key] for task in tasks}
     assert list(tasks) == [f"{key}:CS5:1"]
     assert _asides(one) == {}
     hub.store.close()
@@ -78,21 +77,21 @@ def _mend(world: World, at: int) -> None:
     world.add(client)
 
 
-def test_a_contact_the_hub_no_longer_wants_is_looked_up(database_url: str, tmp_path: Path) -> None:
+def test_a_contact_the_hub_no_longer_wants_is_looked_up(place: Place, tmp_path: Path) -> None:
     """As after a merge, with the shadow lost: the task stays where it is; nothing is written."""
     world = _world(FAILED_DEPOSIT)
-    one = rig(world, database_url, tmp_path, FAILED_DEPOSIT.live_from)
+    one = rig(world, place.database, tmp_path, FAILED_DEPOSIT.live_from, crm=place.crm)
     one.advance_to(world.start_ms)
     hub = one.hub()
     one.advance_to(_task_at(FAILED_DEPOSIT))
     one.sync(hub)
-    crm, written = one.portal.snapshot(), one.portal.writes.copy()
+    crm, written = one.crm.snapshot(), one.crm.writes
     assert written["tasks"] == 1
     with hub.store.transaction("test.lose") as connection:
         connection.execute(sa.delete(schema.crm_shadow))
         connection.execute(sa.delete(schema.desired).where(schema.desired.c.object == "contact"))
     one.sync(hub)
-    assert (one.portal.snapshot(), one.portal.writes) == (crm, written)
+    assert (one.crm.snapshot(), one.crm.writes) == (crm, written)
     assert _asides(one) == {}
     with hub.store.reading() as connection:
         shadow = schema.crm_shadow
@@ -115,16 +114,19 @@ def test_what_is_set_aside_is_tried_less_and_less_often(database_url: str) -> No
 
 
 @pytest.mark.parametrize("minutes", [30])
-def test_a_refused_contact_is_not_tried_before_its_time(minutes: int, tmp_path: Path) -> None:
+def test_a_refused_contact_is_not_tried_before_its_time(
+    minutes: int, crm: str, tmp_path: Path
+) -> None:
     world = _world(FAILED_DEPOSIT, email=BAD)
-    one = rig(world, f"sqlite:///{tmp_path / 'hub.db'}", tmp_path, FAILED_DEPOSIT.live_from)
+    database = f"sqlite:///{tmp_path / 'hub.db'}"
+    one = rig(world, database, tmp_path, FAILED_DEPOSIT.live_from, crm=crm)
     one.advance_to(world.start_ms)
     hub = one.hub()
     at = _task_at(FAILED_DEPOSIT)
     one.advance_to(at)
     sync_once(hub)
-    calls = one.portal.calls.total()
+    calls = one.crm.calls
     one.advance_to(at + minutes * MINUTE_MS)
     sync_once(hub)
-    assert one.portal.calls.total() == calls
+    assert one.crm.calls == calls
     hub.store.close()

@@ -23,6 +23,7 @@ from state import schema
 from sync.cycle import pull_once
 from sync.hub import Hub
 from sync.plan import plan
+from tests.conftest import Place
 from tests.rig import Rig, rig
 
 DAYS = 60
@@ -45,11 +46,11 @@ class Installed:
 
     def planned(self) -> dict[str, Any]:
         """What the hub says it would write."""
-        return plan(self.hub)["hubspot"].as_json()
+        return plan(self.hub)[self.rig.crm.name].as_json()
 
     def received(self) -> tuple[Counter[str], int]:
         """Writes and calls the portal received so far."""
-        return Counter(self.rig.portal.writes), sum(self.rig.portal.calls.values())
+        return self.rig.crm.writes, self.rig.crm.calls
 
     def synced(self) -> tuple[dict[str, int], int]:
         """Writes and calls of the push that the portal received in one sync."""
@@ -57,18 +58,19 @@ class Installed:
         cycle = self.rig.sync(self.hub)
         after, calls_after = self.received()
         # What people did, and whom the CRM had before the hub, is looked up, not planned.
-        calls += cycle.read_back["hubspot"].calls + cycle.pushed["hubspot"].claims.calls
+        name = self.rig.crm.name
+        calls += cycle.read_back[name].calls + cycle.pushed[name].claims.calls
         return {name: after[name] - writes[name] for name in WRITES}, calls_after - calls
 
 
 @contextmanager
 def installed(
-    database: str, folder: Path, clients: int, *, first_sync: bool = True
+    place: Place, folder: Path, clients: int, *, first_sync: bool = True
 ) -> Iterator[Installed]:
     """A world on day 46 and a hub over it."""
     world = grow(3, clients, DAYS)
     start = world.start_ms + INSTALLED * DAY_MS
-    one = rig(world, database, folder, live_from=start)
+    one = rig(world, place.database, folder, live_from=start, crm=place.crm)
     one.advance_to(start - HOUR_MS)
     hub = one.hub()
     one.advance_to(start)
@@ -89,8 +91,8 @@ def _totals(planned: dict[str, Any]) -> dict[str, int]:
     }
 
 
-def test_a_days_writes_and_calls_are_the_planned_ones(database_url: str, tmp_path: Path) -> None:
-    with installed(database_url, tmp_path, 500) as one:
+def test_a_days_writes_and_calls_are_the_planned_ones(place: Place, tmp_path: Path) -> None:
+    with installed(place, tmp_path, 500) as one:
         for _ in range(4):
             one.day()
             pull_once(one.hub)
@@ -106,8 +108,8 @@ def test_a_days_writes_and_calls_are_the_planned_ones(database_url: str, tmp_pat
             assert _totals(one.planned()) == dict.fromkeys(WRITES, 0)
 
 
-def test_the_first_sync_is_planned_too(tmp_path: Path) -> None:
-    with installed(f"sqlite:///{tmp_path / 'hub.db'}", tmp_path, 450, first_sync=False) as one:
+def test_the_first_sync_is_planned_too(crm: str, tmp_path: Path) -> None:
+    with installed(_here(tmp_path, crm), tmp_path, 450, first_sync=False) as one:
         pull_once(one.hub)
         planned = one.planned()
         written, calls = one.synced()
@@ -117,57 +119,58 @@ def test_the_first_sync_is_planned_too(tmp_path: Path) -> None:
         assert planned["unread"] == planned["contacts"]["create"]
 
 
-def test_the_fields_of_the_plan_are_the_fields_written(tmp_path: Path) -> None:
-    with installed(f"sqlite:///{tmp_path / 'hub.db'}", tmp_path, 200) as one:
-        one.rig.portal.portal.keep_written = True
+def test_the_fields_of_the_plan_are_the_fields_written(crm: str, tmp_path: Path) -> None:
+    with installed(_here(tmp_path, crm), tmp_path, 200) as one:
         one.day()
         pull_once(one.hub)
-        planned = one.planned()
+        planned, before = one.planned(), len(one.rig.crm.written)
         one.synced()
-        writes = [w for w in one.rig.portal.written if w.object == "contacts"]
+        writes = [w for w in one.rig.crm.written[before:] if w.object == "contacts"]
         created = [w for w in writes if w.created]
         assert (len(created), len(writes) - len(created)) == (
             planned["contacts"]["create"], planned["contacts"]["update"],
         )  # fmt: skip
-        known = one.rig.portal.portal.contacts.system
-        fields = Counter(n for w in writes for n in w.properties if n not in known)
+        fields = Counter(n for w in writes for n in w.properties)
         assert dict(fields) == planned["fields"]
 
 
-def test_planning_changes_nothing(database_url: str, tmp_path: Path) -> None:
-    with installed(database_url, tmp_path, 120) as one:
+def test_planning_changes_nothing(place: Place, tmp_path: Path) -> None:
+    with installed(place, tmp_path, 120) as one:
         one.day()
         pull_once(one.hub)
-        before = _everything(database_url), one.rig.portal.snapshot(), one.received()
+        before = _everything(place.database), one.rig.crm.snapshot(), one.received()
         first = one.planned()
         assert _totals(first)["contacts"] > 0
-        assert (_everything(database_url), one.rig.portal.snapshot(), one.received()) == before
+        assert (_everything(place.database), one.rig.crm.snapshot(), one.received()) == before
         assert one.planned() == first
 
 
 def test_an_emptied_shadow_is_read_again_and_nothing_is_written(
-    database_url: str, tmp_path: Path
+    place: Place, tmp_path: Path
 ) -> None:
-    with installed(database_url, tmp_path, 250) as one:
+    with installed(place, tmp_path, 250) as one:
         for _ in range(3):
             one.day()
             one.synced()
-        crm = one.rig.portal.snapshot()
-        whole = _shadow(database_url)
+        crm = one.rig.crm.snapshot()
+        whole = _shadow(place.database)
         assert {obj for obj, _ in whole} == {"contact", "task"}
-        _execute(database_url, sa.delete(schema.crm_shadow))
+        _execute(place.database, sa.delete(schema.crm_shadow))
         written, calls = one.synced()
         assert written == dict.fromkeys(WRITES, 0)
         assert calls > 0
-        assert one.rig.portal.snapshot() == crm
-        assert _shadow(database_url) == whole
+        assert one.rig.crm.snapshot() == crm
+        assert _shadow(place.database) == whole
         assert one.synced() == (dict.fromkeys(WRITES, 0), 0)
 
 
 @pytest.mark.parametrize("obj", ["contact", "task"])
-def test_half_a_shadow_is_made_whole_and_changes_still_arrive(obj: str, tmp_path: Path) -> None:
-    database = f"sqlite:///{tmp_path / 'hub.db'}"
-    with installed(database, tmp_path, 200) as one:
+def test_half_a_shadow_is_made_whole_and_changes_still_arrive(
+    obj: str, crm: str, tmp_path: Path
+) -> None:
+    place = _here(tmp_path, crm)
+    database = place.database
+    with installed(place, tmp_path, 200) as one:
         one.day()
         one.synced()
         shadow = schema.crm_shadow
@@ -181,6 +184,10 @@ def test_half_a_shadow_is_made_whole_and_changes_still_arrive(obj: str, tmp_path
         desired = {key for key, body in _bodies(database) if body}
         assert desired == _shadow(database).keys()
         assert one.synced()[0] == dict.fromkeys(WRITES, 0)
+
+
+def _here(folder: Path, crm: str) -> Place:
+    return Place(f"sqlite:///{folder / 'hub.db'}", crm)
 
 
 def _engine(database: str) -> sa.Engine:

@@ -18,16 +18,15 @@ from brokersync import decide
 from brokersync.output import Output
 from mapping.errors import ConfigError
 from simulator.grow import grow
-from simulator.portal import TEAMS
 from simulator.story import DAY_MS, HOUR_MS, Event
 from state import schema, sources
 from sync.cycle import Cycle
 from sync.hub import Hub
+from tests.conftest import Place
 from tests.rig import Rig, rig
 
 HUB_OWNED = ("brokerage_country", "brokerage_campaign", "brokerage_total_deposit_amount")
 PERSON = ("firstname", "phone")
-PEOPLE = [m for t in TEAMS.values() for m in t.members]
 LAG_S = 30.0
 
 
@@ -47,15 +46,15 @@ class Office:
 
     def shown(self, by: str = "broker_client_id") -> dict[str, dict[str, str]]:
         """Contacts as the portal has them."""
-        return self.rig.portal.contacts(by)
+        return self.rig.crm.contacts(by)
 
     def contact(self, key: str) -> str:
         """A contact's id."""
-        return self.shown()[key]["hs_object_id"]
+        return self.shown()[key]["id"]
 
     def edit(self, key: str, **properties: str) -> None:
         """A person edits a contact."""
-        self.rig.portal.edit("contacts", self.contact(key), properties)
+        self.rig.crm.edit(self.contact(key), **properties)
 
     def moves(self, key: str, **data: str) -> None:
         """Within the next hour the client changes details at the broker's."""
@@ -76,11 +75,12 @@ class Office:
 
 
 @contextmanager
-def office(database: str, folder: Path, clients: int = 40, seed: int = 3) -> Iterator[Office]:
+def office(place: Place, folder: Path, clients: int = 40, seed: int = 3) -> Iterator[Office]:
     """A hub installed on day 46 of a world, after its first sync."""
     world = grow(seed, clients, 60)
     start = world.start_ms + 46 * DAY_MS
-    one = rig(world, database, folder, live_from=start, search_lag_s=LAG_S)
+    lag = {"search_lag_s": LAG_S} if place.crm == "hubspot" else {}
+    one = rig(world, place.database, folder, live_from=start, crm=place.crm, **lag)
     one.advance_to(start - HOUR_MS)
     hub = one.hub()
     one.advance_to(start)
@@ -92,8 +92,8 @@ def office(database: str, folder: Path, clients: int = 40, seed: int = 3) -> Ite
 
 
 @pytest.fixture
-def here(database_url: str, tmp_path: Path) -> Iterator[Office]:
-    with office(database_url, tmp_path) as found:
+def here(place: Place, tmp_path: Path) -> Iterator[Office]:
+    with office(place, tmp_path) as found:
         yield found
 
 
@@ -104,7 +104,7 @@ def test_a_hub_owned_value_is_restored_twice_and_then_left_with_an_alert(here: O
         here.edit(key, brokerage_country="ZZ")
         cycle = here.hour()
         assert here.shown()[key]["brokerage_country"] == true
-        assert cycle.read_back["hubspot"].restored == 1
+        assert cycle.read_back[here.rig.crm.name].restored == 1
         assert key not in here.alerts()
     here.edit(key, brokerage_country="ZZ")
     here.hour()
@@ -152,7 +152,7 @@ def test_an_edit_the_index_does_not_show_yet_is_not_written_over(here: Office) -
 
 def test_an_archived_contact_is_never_made_again(here: Office) -> None:
     (key,) = here.some()
-    here.rig.portal.archive("contacts", here.contact(key))
+    here.rig.crm.archive(here.contact(key))
     for _ in range(3):
         here.hour()
         assert key not in here.shown()
@@ -163,7 +163,7 @@ def test_it_is_not_even_if_only_the_write_finds_out(here: Office) -> None:
     here.hub.read_back_calls = 0
     (key,) = here.some()
     here.moves(key, country="FR", phone="+33 1")
-    here.rig.portal.archive("contacts", here.contact(key))
+    here.rig.crm.archive(here.contact(key))
     for _ in range(2):
         here.hour()
         assert key not in here.shown()
@@ -171,14 +171,14 @@ def test_it_is_not_even_if_only_the_write_finds_out(here: Office) -> None:
 
 def test_two_merged_contacts_stop_both_keys(here: Office) -> None:
     first, second = here.some(2)
-    here.rig.portal.merge(here.contact(first), here.contact(second))
-    before = here.shown("hs_object_id")
+    here.rig.crm.merge(here.contact(first), here.contact(second))
+    before = here.shown("id")
     for key in (first, second):
         here.moves(key, country="FR", phone="+33 1")
     for _ in range(3):
         here.hour()
     survivor = here.shown()[first]
-    was = before[survivor["hs_object_id"]]
+    was = before[survivor["id"]]
     assert (survivor["brokerage_country"], survivor["phone"]) == (
         was["brokerage_country"], was["phone"],
     )  # fmt: skip
@@ -188,19 +188,19 @@ def test_two_merged_contacts_stop_both_keys(here: Office) -> None:
 
 def test_a_contact_merged_with_a_strangers_goes_on(here: Office) -> None:
     (key,) = here.some()
-    stranger = here.rig.portal.add("contacts", {"email": "nobody@example.org"})
-    survivor = here.rig.portal.merge(stranger, here.contact(key))
+    stranger = here.rig.crm.add(email="nobody@example.org")
+    survivor = here.rig.crm.merge(stranger, here.contact(key))
     here.moves(key, country="FR")
     for _ in range(2):
         here.hour()
-    assert here.shown()[key]["hs_object_id"] == survivor
+    assert here.shown()[key]["id"] == survivor
     assert here.shown()[key]["brokerage_country"] == "FR"
     assert key not in here.alerts()
 
 
 def test_a_person_decides_what_becomes_of_a_deleted_contact(here: Office) -> None:
     (key,) = here.some()
-    here.rig.portal.archive("contacts", here.contact(key))
+    here.rig.crm.archive(here.contact(key))
     here.hour()
     decide.decide(Output(as_json=True), here.hub, key, "recreate")
     here.hour()
@@ -231,7 +231,7 @@ def test_a_decision_names_a_contact_and_a_choice(here: Office) -> None:
 def _with_tasks(here: Office, n: int = 1) -> list[str]:
     """Keys of open tasks, after as many hours as it takes."""
     for _ in range(72):
-        found = [k for k, t in _tasks(here).items() if t["hs_task_status"] == "NOT_STARTED"]
+        found = [k for k, t in _tasks(here).items() if t["status"] == "open"]
         if len(found) >= n:
             return sorted(found)
         here.hour()
@@ -239,7 +239,7 @@ def _with_tasks(here: Office, n: int = 1) -> list[str]:
 
 
 def _tasks(here: Office) -> dict[str, dict[str, str]]:
-    return here.rig.portal.tasks("broker_task_key")
+    return here.rig.crm.tasks()
 
 
 def _episode(here: Office, key: str) -> dict[str, object]:
@@ -248,10 +248,10 @@ def _episode(here: Office, key: str) -> dict[str, object]:
         return dict(connection.execute(query).mappings().one())
 
 
-def test_a_task_that_a_person_deleted_stays_deleted(database_url: str, tmp_path: Path) -> None:
-    with office(database_url, tmp_path, 150) as here:
+def test_a_task_that_a_person_deleted_stays_deleted(place: Place, tmp_path: Path) -> None:
+    with office(place, tmp_path, 150) as here:
         key = _with_tasks(here)[0]
-        here.rig.portal.archive("tasks", _tasks(here)[key]["hs_object_id"])
+        here.rig.crm.archive_task(_tasks(here)[key]["id"])
         for _ in range(30):
             here.hour()
             assert key not in _tasks(here)
@@ -262,12 +262,12 @@ def test_a_task_that_a_person_deleted_stays_deleted(database_url: str, tmp_path:
         assert all(_episode(here, k)["begin_at"] > episode["closed_at"] for k in same)
 
 
-def test_a_task_that_a_person_completed_stays_so(database_url: str, tmp_path: Path) -> None:
-    with office(database_url, tmp_path, 150) as here:
+def test_a_task_that_a_person_completed_stays_so(place: Place, tmp_path: Path) -> None:
+    with office(place, tmp_path, 150) as here:
         key = _with_tasks(here)[0]
         mine = _tasks(here)[key]
-        done = {"hs_task_status": "COMPLETED", "hs_task_body": "called, wants to wait"}
-        here.rig.portal.edit("tasks", mine["hs_object_id"], done)
+        done = {"status": "done", "body": "called, wants to wait"}
+        here.rig.crm.edit_task(mine["id"], **done)
         for _ in range(30):
             here.hour()
         assert {n: _tasks(here)[key][n] for n in done} == done
@@ -276,33 +276,33 @@ def test_a_task_that_a_person_completed_stays_so(database_url: str, tmp_path: Pa
         )
 
 
-def test_what_a_person_changes_in_a_task_is_theirs(database_url: str, tmp_path: Path) -> None:
-    with office(database_url, tmp_path, 150) as here:
+def test_what_a_person_changes_in_a_task_is_theirs(place: Place, tmp_path: Path) -> None:
+    with office(place, tmp_path, 150) as here:
         key = _with_tasks(here)[0]
         mine = _tasks(here)[key]
-        other = next(o for o in PEOPLE if o != mine["hubspot_owner_id"])
-        theirs = {"hubspot_owner_id": other, "hs_task_body": "my notes"}
-        started = {**theirs, "hs_task_status": "IN_PROGRESS"}
-        here.rig.portal.edit("tasks", mine["hs_object_id"], started)
+        other = next(o for o in here.rig.crm.people if o != mine["owner"])
+        theirs = {"owner": other, "body": "my notes"}
+        started = {**theirs, "status": "open"}
+        here.rig.crm.edit_task(mine["id"], **started)
         for _ in range(30):
             here.hour()
         assert {n: _tasks(here)[key][n] for n in theirs} == theirs
         assert _episode(here, key)["by_person"] == 0
 
 
-def test_the_contacts_owner_gets_the_task_if_in_the_team(tmp_path: Path) -> None:
+def test_the_contacts_owner_gets_the_task_if_in_the_team(crm: str, tmp_path: Path) -> None:
     """Every contact has an owner now; later tasks of that owner's team are theirs."""
-    with office(f"sqlite:///{tmp_path / 'hub.db'}", tmp_path, 200) as here:
-        owner = TEAMS["onboarding"].members[0]
-        for contact in here.shown("hs_object_id"):
-            here.rig.portal.edit("contacts", contact, {"hubspot_owner_id": owner})
+    with office(Place(f"sqlite:///{tmp_path / 'hub.db'}", crm), tmp_path, 200) as here:
+        owner = here.rig.crm.teams["onboarding"].members[0]
+        for contact in here.shown("id"):
+            here.rig.crm.edit(contact, hubspot_owner_id=owner)
         before = set(_tasks(here))
         for _ in range(60):
             here.hour()
         later = {k: _episode(here, k) for k in _tasks(here) if k not in before}
-        owned = {k for k, v in here.shown().items() if v.get("hubspot_owner_id")}
+        owned = {k for k, v in here.shown().items() if v.get("hubspot_owner_id") == owner}
         theirs = [
             k for k, e in later.items() if e["team"] == "onboarding" and e["contact"] in owned
         ]
         assert theirs
-        assert {_tasks(here)[k]["hubspot_owner_id"] for k in theirs} == {owner}
+        assert {_tasks(here)[k]["owner"] for k in theirs} == {owner}

@@ -32,7 +32,7 @@ class Thief:
             mine = self._passed == self.at + 1 and not name.startswith("commit:")
         if mine:
             self.rows = self.scene.take_over()
-            self.calls = self.scene.rig.portal.calls.total()
+            self.calls = self.scene.rig.crm.calls
 
 
 def test_who_lost_the_role_commits_and_pushes_nothing(database_url: str, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def _check_stolen(scene: Scene, at: int) -> None:
         sync_once(hub)
     assert scene.dump() == thief.rows, name
     if not scene.boundaries[at].startswith("http"):  # what is on its way cannot be called back
-        assert scene.rig.portal.calls.total() == thief.calls, name
+        assert scene.rig.crm.calls == thief.calls, name
 
 
 def test_batches_on_their_way_are_not_acknowledged(tmp_path: Path) -> None:
