@@ -15,10 +15,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from benchmarks import facts, intake, million, multiplied, report, rig, whole
+from benchmarks import facts, intake, million, multiplied, report, rig, salesforce, whole
 from benchmarks.report import Measured
 
-USUAL = ("memory", "nothing", "changed", "push", "rules", "facts", "intake")
+USUAL = ("memory", "nothing", "changed", "push", "rules", "facts", "intake", "salesforce")
 MILLION = "million"
 GROUPS = (*USUAL, MILLION)
 _STEPS = ("nothing", "changed", "push", "rules")
@@ -87,7 +87,7 @@ def _all(only: Sequence[str], args: argparse.Namespace, broken: list[str]) -> It
         yield Measured("memory: peak at half the clients", half, "MB resident")
         if peak and half:
             yield Measured("memory: growth from half the clients", peak / half, "ratio")
-    for name in ("facts", "intake"):
+    for name in ("facts", "intake", "salesforce"):
         if name in only:
             yield from _process(name, clients, server, [], broken)
     if MILLION in only:
@@ -158,6 +158,8 @@ def _work(
             yield from whole.run(Path(folder), clients, steps)
         elif name == "facts":
             yield from facts.run(Path(folder), clients)
+        elif name == "salesforce":
+            yield from salesforce.run(Path(folder), clients)
         else:
             yield from intake.run(Path(folder), clients, server)
 

@@ -1,10 +1,10 @@
-"""A simulated HubSpot portal in a process of its own, behind real HTTP on loopback."""
+"""A simulated CRM in a process of its own, behind real HTTP on loopback; here a HubSpot portal."""
 
 from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
@@ -31,32 +31,33 @@ class _RealTime:
 
 
 class Crm:
-    """The parent's end of the portal's process."""
+    """The parent's end of the CRM's process."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self.url: str = pipe.recv()
 
-    def _ask(self, *words: Any) -> Any:
+    def ask(self, *words: Any) -> Any:
+        """The process's answer to an order."""
         self._pipe.send(words)
         return self._pipe.recv()
 
     def limit(self, calls: int = _FREE, latency_s: float = 0.0) -> None:
         """Calls per 10 s from now on, and the real time each answer takes."""
-        self._ask("limit", calls, latency_s)
+        self.ask("limit", calls, latency_s)
 
     def stats(self) -> dict[str, Any]:
         """Calls by route, 429s and writes so far."""
-        found: dict[str, Any] = self._ask("stats")
+        found: dict[str, Any] = self.ask("stats")
         return found
 
     def keep(self) -> None:
         """Remember every write from now on."""
-        self._ask("keep")
+        self.ask("keep")
 
     def written(self) -> list[tuple[str, str, tuple[str, ...]]]:
         """(object, record id, names of properties written) since :meth:`keep`."""
-        found: list[tuple[str, str, tuple[str, ...]]] = self._ask("written")
+        found: list[tuple[str, str, tuple[str, ...]]] = self.ask("written")
         return found
 
     def stop(self) -> None:
@@ -93,16 +94,27 @@ def _answer(fake: HubSpotFake, words: tuple[Any, ...]) -> Any:
 @contextmanager
 def portal() -> Iterator[Crm]:
     """A portal without limits or latency, until told otherwise."""
+    with process(_serve) as crm:
+        yield crm
+
+
+@contextmanager
+def process(serve: Callable[[Connection], None]) -> Iterator[Crm]:
+    """A CRM in a process of its own.
+
+    Args:
+        serve: sends the CRM's URL, then answers orders until ``("stop",)``.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs,), daemon=True)
-    process.start()
+    child = context.Process(target=serve, args=(theirs,), daemon=True)
+    child.start()
     theirs.close()
     crm = Crm(ours)
     try:
         yield crm
     finally:
         crm.stop()
-        process.join(10)
-        if process.is_alive():
-            process.kill()
+        child.join(10)
+        if child.is_alive():
+            child.kill()

@@ -17,6 +17,7 @@ from benchmarks.seed import BRANDS, DAY_MS, NOW_MS, Broker
 from config import yaml_file
 from config.settings import DEFAULT_RULES
 from connectors.base import ConnectorSettings, Context, ListSource, Manifest, Page
+from connectors.destination import Destination
 from connectors.hubspot import HubSpotDestination, HubSpotSettings
 from connectors.paymentiq.settings import PaymentIqSettings
 from connectors.paymentiq.source import PaymentIqSource
@@ -155,21 +156,32 @@ def hub(
     database: str, clock: Clock, found: list[Any], url: str = NOBODY,
     families: Sequence[str] = FAMILIES, **crm: Any,
 ) -> Hub:  # fmt: skip
+    """A hub with a HubSpot; its database is migrated."""
+    crm.setdefault("requests_per_10s", _FASTEST)
+    settings = HubSpotSettings(access_token=TOKEN, base_url=url, **crm)  # type: ignore[arg-type]
+    destination = HubSpotDestination(settings, context("hubspot"))
+    return hub_to(destination, TEAMS, database, clock, found, families)
+
+
+def context(name: str) -> Context:
+    """A CRM's: limits, latency and pacing are real."""
+    return Context(name, {n: b[0] for n, b in BRANDS.items()}, Clock(runs=True))
+
+
+def hub_to(
+    crm: Destination, teams: Mapping[str, Any], database: str, clock: Clock, found: list[Any],
+    families: Sequence[str] = FAMILIES,
+) -> Hub:  # fmt: skip
     """A hub with the shipped rule set, installed on the seed's day; its database is migrated."""
     store = Store(database)
     store.migrate()
     data = yaml_file.read(DEFAULT_RULES).data
-    zones = {n: b[0] for n, b in BRANDS.items()}
-    crm.setdefault("requests_per_10s", _FASTEST)
-    settings = HubSpotSettings(access_token=TOKEN, base_url=url, **crm)  # type: ignore[arg-type]
-    # Limits, latency and pacing are real.
-    context = Context("hubspot", zones, Clock(runs=True))
     return Hub(
         store=store,
         clock=clock,
-        brands={n: _policy(n) for n in BRANDS},
+        brands={n: _policy(n, crm.name, teams) for n in BRANDS},
         sources=found,
-        destinations={"hubspot": HubSpotDestination(settings, context)},
+        destinations={crm.name: crm},
         rules={n: load(data, families, exponent(b[1])) for n, b in BRANDS.items()},
         rates={n: Rates(b[1], {}, _fixed(b[1])) for n, b in BRANDS.items()},
     )
@@ -179,20 +191,21 @@ def _fixed(base: str) -> dict[str, Decimal]:
     return {c: Decimal(r) for c, r in _RATES.items() if c != base}
 
 
-def _policy(name: str) -> BrandPolicy:
+def _policy(name: str, crm: str, people: Mapping[str, Any]) -> BrandPolicy:
     zone, base, _ = BRANDS[name]
     teams = {
         n: Team(n, Calendar(always=n == "payments"), t.queue or "", t.members)
-        for n, t in TEAMS.items()
+        for n, t in people.items()
     }
     modes = {"CS3": "tasks", "CS5": "tasks", "CS8": "tasks", "*": "fields"}
-    return BrandPolicy(name, zone, base, "hubspot", {"*": NOW_MS - DAY_MS}, modes, teams)
+    return BrandPolicy(name, zone, base, crm, {"*": NOW_MS - DAY_MS}, modes, teams)
 
 
 def install(built: Hub) -> None:
     """Create what the CRM lacks."""
-    for obj, properties in wanted(built, "hubspot").items():
-        built.destinations["hubspot"].install(obj, properties)
+    for name, destination in built.destinations.items():
+        for obj, properties in wanted(built, name).items():
+            destination.install(obj, properties)
 
 
 @dataclass(slots=True)

@@ -47,7 +47,7 @@ class Whole:
     def first(self) -> list[Measured]:
         """The first sync: intake of everything, projection, and a push without limits."""
         with rig.spending() as spent:
-            cycle = _ended(sync_once(self.hub))
+            cycle = ended(sync_once(self.hub))
         pushed = cycle.pushed["hubspot"]
         assert pushed.contacts_created == self.broker.contacts, pushed
         note = (
@@ -66,7 +66,7 @@ class Whole:
             intake.touch_all(connection)
         before = self.crm.stats()
         with rig.spending() as spent:
-            cycle = _ended(sync_once(self.hub))
+            cycle = ended(sync_once(self.hub))
         after = self.crm.stats()
         note = f"{cycle.pulled.records:,} rows pulled again, {cycle.projected.clients:,} computed"
         return [
@@ -91,7 +91,7 @@ class Whole:
         before = self.crm.stats()
         self.crm.keep()
         with rig.spending() as spent:
-            cycle = _ended(sync_once(self.hub))
+            cycle = ended(sync_once(self.hub))
         registry.batches = everything
         looked = cycle.read_back["hubspot"].calls
         took = Measured("1 % changed: time", spent.wall_s, "s")
@@ -107,7 +107,7 @@ class Whole:
         self, ids: Sequence[int], before: dict[str, Any], looked: int
     ) -> list[Measured]:
         """Telephone numbers are a person's once edited: each batch is read before it is written."""
-        calls = _routes(self.crm.stats(), before)
+        calls = routes(self.crm.stats(), before)
         writes = sum(n for route, n in calls.items() if route.endswith(("update", "upsert")))
         reads = sum(calls.values()) - writes - looked
         written = self.crm.written()
@@ -128,7 +128,7 @@ class Whole:
 
     def push(self) -> list[Measured]:
         """Every contact differs in ten fields; the portal is limited and slow."""
-        changed = self._change_all()
+        changed = change_all(self.hub, "hubspot", self.clock.now_ms())
         time.sleep(WINDOW_S)  # the calls of the set-up leave the portal's window
         self.crm.limit(LIMIT, LATENCY_S)
         self.hub = hub = self._hub(requests_per_10s=LIMIT)
@@ -147,19 +147,6 @@ class Whole:
         return Pusher(
             hub, "hubspot", hub.destinations["hubspot"], fence, lambda c: engine.hold(c, fence)
         )
-
-    def _change_all(self) -> int:
-        """Let every contact's desired state differ in ten fields."""
-        table = schema.desired
-        keys = sa.select(table.c.key, table.c.body, table.c.priority).where(
-            table.c.object == "contact"
-        )
-        with self.hub.store.transaction("bench.change") as connection:
-            rows = [
-                outbox.Desired("contact", key, _other(self.hub, json.loads(body)), priority)
-                for key, body, priority in connection.execute(keys)
-            ]
-            return outbox.want(connection, "hubspot", rows, self.clock.now_ms())
 
     def rules(self) -> list[Measured]:
         """All rules for all clients, and a tick of the clock with nothing touched."""
@@ -185,7 +172,20 @@ class Whole:
         return [Measured("due tick, a minute later", spent.wall_s * 1000, "ms", note)]
 
 
-def _ended(cycle: Cycle) -> Cycle:
+def change_all(hub: Hub, name: str, now: int) -> int:
+    """Let every contact's desired state differ in ten fields; how many there are."""
+    table = schema.desired
+    keys = sa.select(table.c.key, table.c.body, table.c.priority).where(table.c.object == "contact")
+    with hub.store.transaction("bench.change") as connection:
+        rows = [
+            outbox.Desired("contact", key, _other(hub, json.loads(body)), priority)
+            for key, body, priority in connection.execute(keys)
+        ]
+        return outbox.want(connection, name, rows, now)
+
+
+def ended(cycle: Cycle) -> Cycle:
+    """A cycle that ended well."""
     if cycle.errors or cycle.status != "ok":
         errors = [(name, error.log) for name, error in cycle.errors]
         raise RuntimeError(f"the sync ended {cycle.status}: {errors}")
@@ -196,7 +196,8 @@ def _writes(stats: dict[str, Any]) -> int:
     return sum(stats["writes"].values())
 
 
-def _routes(after: dict[str, Any], before: dict[str, Any]) -> dict[str, int]:
+def routes(after: dict[str, Any], before: dict[str, Any]) -> dict[str, int]:
+    """Calls between two looks at a fake's counters, by route."""
     was = before["calls_by_route"]
     return {r: n - was.get(r, 0) for r, n in after["calls_by_route"].items() if n != was.get(r, 0)}
 

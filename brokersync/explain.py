@@ -15,7 +15,7 @@ from mapping.rules import Expr, parts
 from mapping.ruleset import RuleSet
 from mapping.texts import words
 from state import episodes, explain, links, sources
-from state.fact_sides import NEVER
+from state.schema import NEVER
 from sync.hub import Hub
 from sync.project import figures
 

@@ -35,6 +35,11 @@ def plan(out: Output, found: Mapping[str, Planned], *, pulled: bool) -> None:
             else ""
         )
         out.line(f"Calls: {p.calls:,}{share}")
+        if p.jobs:
+            out.line(
+                f"{p.jobs:,} of the CRM's bulk jobs are among them; looking whether they are done "
+                f"takes some calls more."
+            )
         if p.unread:
             out.line(f"{p.unread:,} records are read first; those the CRM already has need less.")
         out.table(

@@ -107,6 +107,14 @@ class Changed:
     until: int
 
 
+def bounded(keys: Sequence[str], most: int) -> None:
+    """Raises ValueError for too many keys in one call, or one twice: mistakes of the caller."""
+    if len(keys) > most:
+        raise ValueError(f"{len(keys)} records in one call, at most {most} are allowed")
+    if len(set(keys)) != len(keys):
+        raise ValueError("a key occurs twice in one call")
+
+
 @dataclass(slots=True)
 class Write:
     """Set ``properties`` on the record ``crm_id``, which is never created anew.
@@ -164,6 +172,39 @@ class Owner:
     email: str = field(repr=False)
     kind: str = "PERSON"
     active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a push will do with the records of one batch.
+
+    Args:
+        read: keys of records that are looked for; ``read_names`` the properties asked of them.
+        look: CRM ids of records that are read before they are written; ``look_names`` likewise.
+        created, updated, linked: how many records.
+    """
+
+    read: Sequence[str] = ()
+    read_names: Sequence[str] = ()
+    look: Sequence[str] = ()
+    look_names: Sequence[str] = ()
+    created: int = 0
+    updated: int = 0
+    linked: int = 0
+
+    @property
+    def kinds(self) -> int:
+        """How many kinds of work there are in it."""
+        found = (self.created, self.updated, self.linked, self.read, self.look)
+        return sum(bool(kind) for kind in found)
+
+
+@dataclass(slots=True)
+class Cost:
+    """What work takes. ``jobs`` of the CRM's own are waited for; those looks are not counted."""
+
+    calls: int = 0
+    jobs: int = 0
 
 
 @dataclass(slots=True)
@@ -256,6 +297,13 @@ class Destination(Protocol):
 
         ``batch``, or more where the CRM has another way for many. Everything but ``upsert`` stays
         bounded by ``batch``.
+        """
+
+    def cost(self, obj: CrmObject, work: Work, once: set[str]) -> Cost:
+        """What a batch will take, for a forecast; nothing is asked of the CRM.
+
+        Args:
+            once: names what was counted before of the calls that a process makes once.
         """
 
     def upsert(self, obj: CrmObject, writes: Sequence[Write]) -> Sequence[Outcome]:

@@ -31,7 +31,7 @@ def next_due(connection: Connection, after: int) -> int | None:
 def _next_due(connection: Connection, after: int | None) -> int | None:
     found = []
     for column in (schema.profile.c.due_at, schema.fact.c.facts_due_at):
-        query = select(func.min(column))  # the end of an index, not a scan
+        query = select(func.min(column)).where(schema.comes(column))  # the end of an index
         if after is not None:
             query = query.where(column > after)
         found.append(connection.scalar(query))

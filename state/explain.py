@@ -17,8 +17,8 @@ from mapping.ruleset import RuleSet
 from state import facts_sql, schema
 from state.evaluate import Evaluated, evaluator, fact_compiler, parameters
 from state.fact_calendar import Figures
-from state.fact_sides import NEVER
 from state.fact_views import work
+from state.schema import NEVER
 from state.staging import fresh
 
 

@@ -18,7 +18,8 @@ from sqlalchemy.engine import Connection
 
 from mapping.market import FIRST_TRADE_HOURS, WINDOW_HOURS, Market, crossed
 from state import schema, staging
-from state.fact_views import PAID, same, temporary
+from state.fact_payments import PAID
+from state.fact_views import same, temporary
 
 _NAMES = ("first_trade_due_at", "trade_window_ends_at", "high_value_at")
 
@@ -37,15 +38,15 @@ class Figures:
 
 CALENDAR = Table(
     "side_calendar", temporary,
-    Column("brand", schema.Id, primary_key=True), Column("client_id", schema.Id, primary_key=True),
+    Column("client_id", schema.Id, primary_key=True),
     *[Column(n, BigInteger) for n in _NAMES],
     prefixes=["TEMPORARY"], sqlite_with_rowid=False,
 )  # fmt: skip
 """The facts, of clients that have one."""
 
 
-def fill(connection: Connection, brand: str, figures: Figures, paid: Table, days: Table) -> None:
-    """Work them out for the work list's clients of a brand.
+def fill(connection: Connection, figures: Figures, paid: Table, days: Table) -> None:
+    """Work them out for the work list's clients of the brand that is computed.
 
     Args:
         paid: what is known of the clients' payments together.
@@ -61,7 +62,7 @@ def fill(connection: Connection, brand: str, figures: Figures, paid: Table, days
     for client_id, own in groupby(steps, key=itemgetter(0)):
         at = crossed(((at, by) for _, at, by in own), figures.high_value)
         found.setdefault(client_id, [None, None, None])[2] = at
-    staging.fill(connection, CALENDAR, [(brand, c, *own) for c, own in found.items()])
+    staging.fill(connection, CALENDAR, [(c, *own) for c, own in found.items()])
 
 
 @cache
@@ -81,17 +82,16 @@ def _steps(paid: Table) -> sa.Select[Any]:
     Of clients whose net deposits are high.
     """
     p, threshold = PAID, bindparam("threshold", type_=sa.BigInteger)
-    deposit = and_(
-        p.c.direction == "deposit", p.c.status == "succeeded", p.c.back_amount < p.c.amount_minor
-    )
-    settled = and_(p.c.direction == "withdrawal", p.c.status == "paid")
-    by = sa.case((deposit, p.c.base_minor - p.c.back_base), else_=-p.c.base_minor)
+    counted, settled = p.c.counted == 1, and_(p.c.deposit == 0, p.c.status == "paid")
+    by = sa.case((counted, p.c.net_base), else_=-p.c.base_minor)
     high = paid.c.total_deposits - paid.c.total_withdrawals >= threshold
-    here = select(paid.c.brand, paid.c.client_id).where(high).cte("high")
+    here = select(paid.c.client_id).where(high).cte("high")
     here = here.prefix_with("MATERIALIZED")
+    # Said like this, PostgreSQL does not take it for rare, and compare each with all of `here`.
+    matters = sa.case((or_(counted, settled), p.c.at)).is_not(None)
     return (
         select(p.c.client_id, p.c.at, by)
         .select_from(here.join(p, same(p, here)))
-        .where(or_(deposit, settled))
-        .order_by(p.c.client_id, p.c.at, p.c.direction, p.c.external_id)
+        .where(matters)
+        .order_by(p.c.client_id, p.c.at, p.c.deposit.desc(), p.c.name)
     )

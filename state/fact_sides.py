@@ -13,12 +13,12 @@ from sqlalchemy import BigInteger, and_, bindparam, case, func, or_, select
 
 from mapping.facts_more import TICKET_DAYS_MS, TICKETS, WINDOW_MS
 from state import schema
-from state.fact_views import PAID, Side, View, aggregates, is_one_of, mine, same, side
+from state.fact_payments import PAID
+from state.fact_views import BRAND, Side, View, aggregates, is_one_of, mine, same, side, work
 from state.linking import BLANK, CLIENT_ID
 from state.rules_elements import Least
+from state.schema import NEVER
 
-NEVER = 2**53
-"""A due time that never comes; a number on both engines, so that an index can hold it."""
 _LIVE = ("real", "cent")
 _UNRESOLVED = ("new", "open", "pending", "on_hold")
 _BEHAVIOUR = ("suspicious_pattern", "bonus_abuse", "exposure")
@@ -30,13 +30,17 @@ def recent(at: Any) -> Any:
 
 
 def _grouped(name: str, view: View, rows: Any, *also: Any) -> sa.Select[Any]:
-    """One row a client: a view's facts over its current records."""
-    here = mine()
+    """One row a client: a view's facts over its current records.
+
+    Along the work list's key, by an outer join, which SQLite does not reorder: so nothing has to be
+    sorted to be grouped. Clients without a record are left out at the end.
+    """
     return (
-        select(here.c.brand, here.c.client_id, *aggregates(name, view), *also)
-        .select_from(here.join(rows, same(rows, here)))
-        .where(rows.c.deleted == 0)
-        .group_by(here.c.brand, here.c.client_id)
+        select(work.c.client_id, *aggregates(name, view), *also)
+        .select_from(work.outerjoin(rows, and_(same(rows, work), rows.c.deleted == 0)))
+        .where(work.c.brand == BRAND)
+        .group_by(work.c.client_id)
+        .having(func.count(rows.c.client_id) > 0)
     )
 
 
@@ -81,31 +85,35 @@ def _pairs() -> sa.Select[Any]:
     Both are numbered in one list, and meet where they have the same number: a join of the two has
     no index to look into, and SQLite would read all of one for each of the other.
     """
-    here = mine()
-    r = sa.union_all(_paid(here), _booked(here)).subquery("either").c
-    alike = (r.brand, r.client_id, r.currency, r.amount_minor)
-    n = func.row_number().over(partition_by=[*alike, r.booked], order_by=[r.at, r.external_id])
+    r = sa.union_all(_paid(), _booked()).subquery("either").c
+    alike = (r.client_id, r.currency, r.amount_minor)
+    n = func.row_number().over(partition_by=[*alike, r.booked], order_by=[r.at, r.name])
     numbered = select(*alike, r.booked, r.at, n.label("n")).subquery("numbered").c
-    key = (numbered.brand, numbered.client_id, numbered.currency, numbered.amount_minor, numbered.n)
+    key = (numbered.client_id, numbered.currency, numbered.amount_minor, numbered.n)
     alone = (
-        select(key[0], key[1], func.min(numbered.at).label("at"),
+        select(key[0], func.min(numbered.at).label("at"),
                func.min(numbered.booked).label("booked"))
         .group_by(*key)
         .having(func.count() == 1)
         .subquery("alone")
     ).c  # fmt: skip
     return select(
-        alone.brand, alone.client_id,
+        alone.client_id,
         func.min(alone.at).filter(alone.booked == 0), func.min(alone.at).filter(alone.booked == 1),
-    ).group_by(alone.brand, alone.client_id)  # fmt: skip
+    ).group_by(alone.client_id)  # fmt: skip
 
 
-def _paid(here: sa.CTE) -> sa.Select[Any]:
+def _with_any(view: str) -> sa.CTE:
+    """Those of the work list who have a record of the view; most have none. See ``listed``."""
+    found = select(BRAND.label("brand"), BY_VIEW[view].table.c.client_id)
+    return found.cte(f"with_{view}").prefix_with("MATERIALIZED")
+
+
+def _paid() -> sa.Select[Any]:
     """Succeeded deposits in currencies in which the client has an account, but for wires."""
-    p, a = PAID, schema.trading_account
-    # From the accounts on: most clients have none.
+    here, p, a = _with_any("account"), PAID, schema.trading_account
     kept = (
-        select(here.c.brand, here.c.client_id, a.c.currency)
+        select(here.c.client_id, a.c.currency)
         .select_from(here.join(a, same(a, here)))
         .where(a.c.deleted == 0, is_one_of(a.c.account_class, _LIVE))
         .distinct()
@@ -113,16 +121,16 @@ def _paid(here: sa.CTE) -> sa.Select[Any]:
         .prefix_with("MATERIALIZED")
     )
     return (
-        _either(kept, p, p.c.at, _OF_PSP)
+        _either(kept, p, p.c.name, _OF_PSP)
         .select_from(kept.join(p, and_(same(p, kept), p.c.currency == kept.c.currency)))
-        .where(p.c.direction == "deposit", p.c.status == "succeeded", p.c.psp != "ledger")
+        .where(p.c.deposit == 1, p.c.status == "succeeded", p.c.psp != "ledger")
     )
 
 
-def _booked(here: sa.CTE) -> sa.Select[Any]:
-    e = schema.ledger_entry
+def _booked() -> sa.Select[Any]:
+    here, e = _with_any("ledger"), schema.ledger_entry
     return (
-        _either(here, e, e.c.at, _OF_LEDGER)
+        _either(here, e, e.c.external_id, _OF_LEDGER)
         .select_from(here.join(e, same(e, here)))
         .where(e.c.deleted == 0, e.c.entry == "deposit", e.c.amount_minor > 0)
     )
@@ -134,11 +142,11 @@ _OF_LEDGER: sa.ColumnElement[int] = sa.literal_column("1", sa.Integer)
 
 
 def _either(
-    here: Any, rows: Any, at: Any, booked: sa.ColumnElement[int]
+    here: Any, rows: Any, name: Any, booked: sa.ColumnElement[int]
 ) -> sa.Select[Any]:  # fmt: skip
     return select(
-        here.c.brand, here.c.client_id, rows.c.currency, rows.c.amount_minor, at.label("at"),
-        rows.c.external_id, booked.label("booked"),
+        here.c.client_id, rows.c.currency, rows.c.amount_minor, rows.c.at,
+        name.label("name"), booked.label("booked"),
     )  # fmt: skip
 
 
@@ -158,11 +166,11 @@ def _touches() -> sa.Select[Any]:
         p.c.brand == a.c.brand, p.c.client_id == BLANK, p.c.ref_kind == "partner",
         p.c.ref_value == a.c.affiliate_id, p.c.source == a.c.source, p.c.deleted == 0,
     )  # fmt: skip
-    client = (here.c.brand, here.c.client_id)
-    ahead: Any = {"partition_by": list(client), "order_by": [m.c.first_at, a.c.external_id]}
+    client = here.c.client_id
+    ahead: Any = {"partition_by": client, "order_by": [m.c.first_at, a.c.external_id]}
     rows = (
         select(
-            *client, a.c.affiliate_id, a.c.sub_id, a.c.at, p.c.plan, p.c.status,
+            client, a.c.affiliate_id, a.c.sub_id, a.c.at, p.c.plan, p.c.status,
             func.row_number().over(**ahead).label("place"),
             func.first_value(a.c.affiliate_id).over(**ahead).label("first_id"),
         )
@@ -172,8 +180,8 @@ def _touches() -> sa.Select[Any]:
     )  # fmt: skip
     flags = {"first": rows.c.place == 1, "other": rows.c.affiliate_id != rows.c.first_id}
     return (
-        select(rows.c.brand, rows.c.client_id, *aggregates("touch", View(dict(rows.c), flags)))
-        .group_by(rows.c.brand, rows.c.client_id)
+        select(rows.c.client_id, *aggregates("touch", View(dict(rows.c), flags)))
+        .group_by(rows.c.client_id)
     )  # fmt: skip
 
 
@@ -199,9 +207,9 @@ def _mates() -> sa.Select[Any]:
         link.c.brand == o.c.brand, link.c.kind == CLIENT_ID, link.c.value == o.c.external_id
     )
     return (
-        select(here.c.brand, here.c.client_id, *aggregates("mate", View({})))
+        select(here.c.client_id, *aggregates("mate", View({})))
         .select_from(
-            here.join(c, and_(c.c.brand == here.c.brand, c.c.external_id == here.c.client_id))
+            here.join(c, and_(c.c.brand == BRAND, c.c.external_id == here.c.client_id))
             .join(o, and_(o.c.email_norm == c.c.email_norm, o.c.brand == c.c.brand))
             .join(link, self)
         )
@@ -209,19 +217,19 @@ def _mates() -> sa.Select[Any]:
             c.c.email_norm != "", o.c.external_id != c.c.external_id, o.c.deleted == 0,
             link.c.client_id == o.c.external_id,
         )
-        .group_by(here.c.brand, here.c.client_id)
+        .group_by(here.c.client_id)
     )  # fmt: skip
 
 
 def _tickets() -> sa.Select[Any]:
     t, here = schema.ticket, mine()
-    client = (here.c.brand, here.c.client_id)
+    client = here.c.client_id
     order = [t.c.opened_at, t.c.external_id]
-    ahead: Any = {"partition_by": list(client), "order_by": order}
-    back: Any = {"partition_by": list(client), "order_by": [o.desc() for o in order]}
+    ahead: Any = {"partition_by": client, "order_by": order}
+    back: Any = {"partition_by": client, "order_by": [o.desc() for o in order]}
     rows = (
         select(
-            *client, t.c.opened_at, t.c.category, t.c.status, t.c.complaint,
+            client, t.c.opened_at, t.c.category, t.c.status, t.c.complaint,
             func.row_number().over(**back).label("place"),
             func.lag(t.c.opened_at, TICKETS - 1).over(**ahead).label("third_before"),
             func.lag(t.c.opened_at, TICKETS).over(**ahead).label("fourth_before"),
@@ -242,16 +250,16 @@ def _tickets() -> sa.Select[Any]:
         ),
     }
     return (
-        select(r.brand, r.client_id, *aggregates("ticket", View(dict(rows.c), flags)))
-        .group_by(r.brand, r.client_id)
+        select(r.client_id, *aggregates("ticket", View(dict(rows.c), flags)))
+        .group_by(r.client_id)
     )  # fmt: skip
 
 
 SIDES: tuple[Side, ...] = (
-    side("side_account", ("account",), _accounts, schema.trading_account),
-    side("side_day", ("trading_day",), _days, schema.trading_day, "leaves_at"),
+    side("side_account", ("account",), _accounts, schema.trading_account, read=True),
+    side("side_day", ("trading_day",), _days, schema.trading_day, "leaves_at", read=True),
     side("side_balance", ("balance",), _balances, schema.balance),
-    side("side_ledger", ("ledger",), _bookings, schema.ledger_entry, "leaves_at"),
+    side("side_ledger", ("ledger",), _bookings, schema.ledger_entry, "leaves_at", read=True),
     side("side_pairs", ("uncredited", "unpaid"), _pairs, schema.trading_account),
     side("side_touch", ("touch",), _touches, schema.attribution),
     side("side_payout", ("payout",), _payouts, schema.payout),

@@ -27,39 +27,15 @@ AFTER_ANY = 2 * 10**15
 PICKED = {"current", "last_ended", "counted_first", "counted_later", "first_requested"}
 _TEXTUAL = (FactType.TEXT, FactType.ENUM)
 
+BRAND = sa.bindparam("work_brand", type_=schema.Id)
+"""The brand whose facts are computed."""
+
 temporary = MetaData()
 work = Table(
     "work", temporary,
     Column("brand", schema.Id, primary_key=True), Column("client_id", schema.Id, primary_key=True),
     prefixes=["TEMPORARY"], sqlite_with_rowid=False,
 )  # fmt: skip
-
-
-BACK = Table(
-    "taken_back", temporary,
-    Column("source", schema.Id, primary_key=True),
-    Column("payment_id", schema.Id, primary_key=True),
-    Column("amount", BigInteger), Column("base", BigInteger), Column("unknown", BigInteger),
-    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
-)  # fmt: skip
-"""What went back of a payment: refunds, and disputes that are not won."""
-
-PAID = Table(
-    "paid_row", temporary,
-    *[Column(n, schema.Id, primary_key=True)
-      for n in ("brand", "client_id", "source", "external_id")],
-    *[Column(n, schema.payment.c[n].type) for n in (
-        "direction", "status", "currency", "amount_minor", "amount_text", "base_minor",
-        "fee_base_minor", "opened_at", "method", "psp", "decline", "kyc_blocked")],
-    Column("at", BigInteger), Column("back_amount", BigInteger), Column("back_base", BigInteger),
-    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
-)  # fmt: skip
-"""The payments of the work list's clients: ``at`` is when one first reached the status it is in,
-``back_base`` is blank where it is not known.
-
-Several facts need them more than once, in different orders, and each look at a payment's milestone
-is one into a table of everybody's: here it is done once.
-"""
 
 
 def listed(*only: sa.ColumnElement[bool]) -> sa.CTE:
@@ -73,7 +49,7 @@ def listed(*only: sa.ColumnElement[bool]) -> sa.CTE:
 
 def mine() -> sa.CTE:
     """The work list's clients of the brand that is computed."""
-    return listed(work.c.brand == sa.bindparam("work_brand"))
+    return listed(work.c.brand == BRAND)
 
 
 @dataclass(frozen=True)
@@ -124,8 +100,15 @@ def _aggregate(view: View, d: FactDef) -> Any:
 
 
 def same(left: Any, right: Any) -> Any:
-    """Whether two rows are of one client."""
-    return and_(left.c.brand == right.c.brand, left.c.client_id == right.c.client_id)
+    """Whether two rows are of one client.
+
+    What is worked out is of one brand and does not name it: engines compare one text, not two.
+    """
+    client = left.c.client_id == right.c.client_id
+    brands = [rows.c.brand for rows in (left, right) if "brand" in rows.c]
+    if not brands:
+        return client
+    return and_(brands[0] == (brands[1] if len(brands) > 1 else BRAND), client)
 
 
 def is_one_of(column: Any, words: Iterable[str]) -> Any:
@@ -133,40 +116,18 @@ def is_one_of(column: Any, words: Iterable[str]) -> Any:
     return or_(*[column == w for w in words])
 
 
-def reached(p: Any) -> Any:
-    """The milestone of the status a payment is in: when it first reached it."""
-    m = schema.milestone
-    return and_(
-        m.c.source == p.c.source, m.c.kind == "payment", m.c.external_id == p.c.external_id,
-        m.c.attempt == p.c.attempt, m.c.status == p.c.status,
-    )  # fmt: skip
-
-
-def filling_paid() -> sa.Insert:
-    """Fill :data:`PAID` for the work list's clients of a brand."""
-    here, p, m, back = mine(), schema.payment, schema.milestone, BACK
-    own = [p.c[c.name] for c in PAID.columns if c.name in p.c]
-    at = func.coalesce(m.c.first_at, p.c.status_at)
-    base = case((back.c.unknown > 0, None), else_=func.coalesce(back.c.base, 0))
-    taken = and_(back.c.source == p.c.source, back.c.payment_id == p.c.external_id)
-    rows = (
-        select(*own, at, func.coalesce(back.c.amount, 0), base)
-        .select_from(
-            here.join(p, same(p, here)).outerjoin(m, reached(p)).outerjoin(back, taken)
-        )
-        .where(p.c.deleted == 0)
-    )  # fmt: skip
-    return sa.insert(PAID).from_select([c.name for c in PAID.columns], rows)
-
-
 @dataclass(frozen=True)
 class Side:
-    """A side table and the query that fills it: brand, client id, then the other columns."""
+    """A side table and the query that fills it: client id, then the other columns.
+
+    ``read``: something else is worked out from it, so it has to be there, if empty.
+    """
 
     table: Table
     query: Callable[[], sa.Select[Any]]
     views: tuple[str, ...] = ()
     rows: Table | None = None
+    read: bool = False
 
     def used(self, connection: Connection, brand: str) -> bool:
         """Whether the brand has any row of what it is made of."""
@@ -187,8 +148,7 @@ def _filling(one: Side) -> sa.Insert:
 
 @cache
 def _any_row(rows: Table) -> sa.Select[Any]:
-    brand = rows.c.brand == sa.bindparam("work_brand")
-    return select(sa.literal(1)).where(brand).limit(1)
+    return select(sa.literal(1)).where(rows.c.brand == BRAND).limit(1)
 
 
 def side(
@@ -197,11 +157,13 @@ def side(
     query: Callable[[], sa.Select[Any]],
     rows: Table | None,
     *also: str,
+    read: bool = False,
 ) -> Side:
     """A side table with the facts of some views, in the catalogue's order, and further numbers.
 
     Args:
         rows: the current records it is made of.
+        read: see :class:`Side`.
     """
     facts = [
         Column(d.name, schema.Id if d.fact.type in _TEXTUAL else BigInteger)
@@ -210,10 +172,9 @@ def side(
     ]
     table = Table(
         name, temporary,
-        Column("brand", schema.Id, primary_key=True),
         Column("client_id", schema.Id, primary_key=True),
         *facts,
         *[Column(n, BigInteger) for n in also],
         prefixes=["TEMPORARY"], sqlite_with_rowid=False,
     )  # fmt: skip
-    return Side(table, query, views, rows)
+    return Side(table, query, views, rows, read)

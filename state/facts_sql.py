@@ -14,49 +14,42 @@ which more is wanted - the last that ended, the first counted - and these are lo
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, Table, and_, bindparam, case, func, or_, select
+from sqlalchemy import BigInteger, Column, Table, and_, case, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from mapping.fact import FactDef
-from mapping.facts import ABANDONED_AFTER_MS, CATALOGUE
+from mapping.facts import CATALOGUE
 from mapping.facts_more import WINDOW_MS
 from state import fact_calendar, fact_sides, schema
 from state.fact_calendar import CALENDAR, Figures
-from state.fact_sides import BY_VIEW, NEVER, SIDES
+from state.fact_payments import BACK, PAID, deposit, filling_paid, key, keyed, withdrawal
+from state.fact_sides import BY_VIEW, SIDES
 from state.fact_views import (
-    AFTER_ANY,
-    BACK,
-    DIGITS,
-    PAID,
+    BRAND,
     Side,
     View,
     aggregates,
-    filling_paid,
     is_one_of,
-    listed,
+    mine,
     of,
     same,
     temporary,
     work,
 )
 from state.rules_elements import Greatest, Least
+from state.schema import NEVER
 from state.staging import fresh
-
-_ABANDONABLE = ("created", "pending_customer", "processing")
-_SETTLED = ("paid", "rejected", "cancelled", "failed")
-_THEN = "\x01"  # parts the id from the source in a key; sorts before what ids are made of
-
 
 _PAYMENTS = ("deposit", "withdrawal", "fee")  # views over payments
 _paid_facts = Table(
     "paid_facts", temporary,
-    Column("brand", schema.Id, primary_key=True), Column("client_id", schema.Id, primary_key=True),
+    Column("client_id", schema.Id, primary_key=True),
     *[Column(d.name, BigInteger) for v in _PAYMENTS for d in of(v)],
     Column("abandons_at", BigInteger), Column("fees_leave_at", BigInteger),
     *[Column(n, schema.Id) for n in ("last_end", "first_success", "first_request")],
@@ -65,7 +58,7 @@ _paid_facts = Table(
 _MOVED = ("taken", "dispute")  # views over movements
 _moved_facts = Table(
     "moved_facts", temporary,
-    Column("brand", schema.Id, primary_key=True), Column("client_id", schema.Id, primary_key=True),
+    Column("client_id", schema.Id, primary_key=True),
     *[Column(d.name, BigInteger) for v in _MOVED for d in CATALOGUE if d.view == v],
     prefixes=["TEMPORARY"], sqlite_with_rowid=False,
 )  # fmt: skip
@@ -81,17 +74,13 @@ def compute(connection: Connection, brand: str, psp_horizon: int, figures: Figur
     values = {"psp_horizon": psp_horizon, "work_brand": brand}
     _fill_payments(connection, values)
     used = tuple(one for one in SIDES if one.used(connection, brand))
-    for one in used:
-        one.fill(connection, values)
-    fact_calendar.fill(connection, brand, figures, _paid_facts, _days(connection, used))
+    for one in SIDES:
+        if one in used:
+            one.fill(connection, values)
+        elif one.read:
+            fresh(connection, one.table)
+    fact_calendar.fill(connection, figures, _paid_facts, BY_VIEW["trading_day"].table)
     connection.execute(_statement(connection.dialect.name, used), values)
-
-
-def _days(connection: Connection, used: Container[Side]) -> Table:
-    days = BY_VIEW["trading_day"]
-    if days not in used:
-        fresh(connection, days.table)
-    return days.table
 
 
 @lru_cache(maxsize=16)
@@ -110,11 +99,11 @@ def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
     c, k = schema.client, schema.kyc_case
     last, first, asked = (PAID.alias(n) for n in ("last", "first", "asked"))
     joined = (
-        paid.join(c, and_(c.c.brand == paid.c.brand, c.c.external_id == paid.c.client_id))
+        paid.join(c, and_(c.c.brand == BRAND, c.c.external_id == paid.c.client_id))
         .outerjoin(k, and_(same(paid, k), k.c.deleted == 0, ~_newer(k)))
-        .outerjoin(last, _keyed(paid, paid.c.last_end, last))
-        .outerjoin(first, _keyed(paid, paid.c.first_success, first))
-        .outerjoin(asked, _keyed(paid, paid.c.first_request, asked))
+        .outerjoin(last, keyed(paid, paid.c.last_end, last))
+        .outerjoin(first, keyed(paid, paid.c.first_success, first))
+        .outerjoin(asked, keyed(paid, paid.c.first_request, asked))
         .outerjoin(_moved_facts, same(paid, _moved_facts))
         .outerjoin(CALENDAR, same(paid, CALENDAR))
     )
@@ -122,17 +111,17 @@ def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
         joined = joined.outerjoin(one.table, same(paid, one.table))
     picked = {
         "current": _kyc(k),
-        "last_ended": _deposit(last),
+        "last_ended": deposit(last),
         "counted_first": View({"method": first.c.method}),
         "counted_later": View({"status_at": _second_success(paid, first)}),
-        "first_requested": _withdrawal(asked),
+        "first_requested": withdrawal(asked),
     }
     columns = [_fact(d, c, picked, paid, used) for d in CATALOGUE]
     leaves_at = fact_sides.leaves_at(paid.c.fees_leave_at, used)
     due = Least(func.coalesce(paid.c.abandons_at, NEVER), func.coalesce(leaves_at, NEVER))
     # Without a WHERE, SQLite takes the ON of an upsert for one of a join.
     return (
-        select(paid.c.brand, paid.c.client_id, *columns, due.label("facts_due_at"))
+        select(BRAND, paid.c.client_id, *columns, due.label("facts_due_at"))
         .select_from(joined)
         .where(sa.true())
     )
@@ -232,7 +221,7 @@ def _paid() -> sa.Select[Any]:
     """One row for each client on the list: what is aggregated over payments, and three keys."""
     p, at = PAID, PAID.c.at
     there = p.c.client_id.is_not(None)
-    deposit, withdrawal = _deposit(p), _withdrawal(p)
+    paid_in, paid_out = deposit(p), withdrawal(p)
     charged = and_(there, or_(p.c.fee_base_minor.is_(None), p.c.fee_base_minor != 0))
     fee = View(
         {"base_minor": p.c.fee_base_minor},
@@ -240,83 +229,29 @@ def _paid() -> sa.Select[Any]:
         there,
     )
     fees_leave_at = func.min(at).filter(charged, fact_sides.recent(at))
-    counted = and_(deposit.rows, deposit.flags["counted"])
     return (
         select(
-            work.c.brand, work.c.client_id,
-            *aggregates("deposit", deposit),
-            *aggregates("withdrawal", withdrawal),
+            work.c.client_id,
+            *aggregates("deposit", paid_in),
+            *aggregates("withdrawal", paid_out),
             *aggregates("fee", fee),
-            func.min(deposit.values["abandons_at"]).filter(deposit.rows).label("abandons_at"),
+            func.min(p.c.abandons_at).label("abandons_at"),
             (fees_leave_at + WINDOW_MS).label("fees_leave_at"),
-            func.max(_key(p, deposit.values["ended_at"])).filter(deposit.rows).label("last_end"),
-            func.min(_key(p, at)).filter(counted).label("first_success"),
-            func.min(_key(p, p.c.opened_at)).filter(withdrawal.rows).label("first_request"),
+            func.max(key(p, p.c.ended_at)).label("last_end"),
+            func.min(key(p, at)).filter(p.c.counted == 1).label("first_success"),
+            func.min(key(p, p.c.opened_at)).filter(paid_out.rows).label("first_request"),
         )
         .select_from(work.outerjoin(p, same(p, work)))
-        .where(work.c.brand == bindparam("work_brand"))
-        .group_by(work.c.brand, work.c.client_id)
+        .where(work.c.brand == BRAND)
+        .group_by(work.c.client_id)
     )  # fmt: skip
-
-
-def _key(p: Any, at: Any) -> Any:
-    """An instant and, at a tie, the id, as one text that sorts like the pair; blank without."""
-    return sa.cast(at + AFTER_ANY, sa.Text) + p.c.external_id + _THEN + p.c.source
-
-
-def _keyed(paid: sa.FromClause, key: Any, p: Any) -> Any:
-    """The payment of a key. What is left of its last _THEN is an id, whatever that is made of."""
-    named = func.substr(key, DIGITS + 1)
-    id_and_then = func.rtrim(named, func.replace(named, _THEN, ""))
-    return and_(
-        same(p, paid),
-        p.c.source == func.substr(named, func.length(id_and_then) + 1),
-        p.c.external_id == func.substr(id_and_then, 1, func.length(id_and_then) - 1),
-    )
-
-
-def _deposit(p: Any) -> View:
-    """Deposits."""
-    opens = is_one_of(p.c.status, _ABANDONABLE)
-    abandons_at = p.c.opened_at + ABANDONED_AFTER_MS
-    horizon = bindparam("psp_horizon", type_=BigInteger)
-    abandoned = and_(opens, abandons_at <= horizon)
-    failed = or_(is_one_of(p.c.status, ("failed", "cancelled")), abandoned)
-    values: dict[str, Any] = {
-        **dict(p.c),
-        "status_at": p.c.at,
-        "abandoned": case((abandoned, 1), else_=0),
-        "abandons_at": case((and_(opens, abandons_at > horizon), abandons_at)),
-        "outcome": case((p.c.status == "succeeded", "succeeded"), (failed, "failed")),
-        "ended_at": case(
-            (is_one_of(p.c.status, ("succeeded", "failed", "cancelled")), p.c.at),
-            (abandoned, abandons_at),
-        ),
-        "net_base": p.c.base_minor - p.c.back_base,
-    }
-    flags = {"failed": failed, "counted": _counted(p)}
-    return View(values, flags, p.c.direction == "deposit")
-
-
-def _counted(p: Any) -> Any:
-    return and_(p.c.status == "succeeded", p.c.back_amount < p.c.amount_minor)
 
 
 def _second_success(paid: sa.FromClause, first: Any) -> Any:
     """When the earliest of a client's counted deposits but the first succeeded."""
     p = PAID.alias("later")
-    another = or_(p.c.external_id != first.c.external_id, p.c.source != first.c.source)
-    at = select(func.min(p.c.at)).where(
-        same(p, paid), p.c.direction == "deposit", another, _counted(p)
-    )
+    at = select(func.min(p.c.at)).where(same(p, paid), p.c.counted == 1, p.c.name != first.c.name)
     return case((paid.c.deposits > 1, at.correlate(paid, first).scalar_subquery()))
-
-
-def _withdrawal(p: Any) -> View:
-    settled = is_one_of(p.c.status, _SETTLED)
-    values = {**dict(p.c), "status_at": p.c.at, "settled_at": case((settled, p.c.at))}
-    flags = {"open": ~settled, "paid": p.c.status == "paid"}
-    return View(values, flags, p.c.direction == "withdrawal")
 
 
 # --- movements ---------------------------------------------------------------------------------
@@ -335,7 +270,7 @@ def _fill_payments(connection: Connection, values: Mapping[str, Any]) -> None:
 @lru_cache(maxsize=1)
 def _payment_inserts() -> tuple[tuple[Table, sa.Insert], ...]:
     rows = _moved()
-    client, payment = (rows.c.brand, rows.c.client_id), (rows.c.source, rows.c.payment_id)
+    client, payment = rows.c.client_id, (rows.c.source, rows.c.payment_id)
     # A refund has no resolution.
     taken = or_(rows.c.resolution.is_(None), rows.c.resolution == "chargeback_lost")
     values = {"base_minor": rows.c.base_minor, "opened_at": rows.c.at}
@@ -350,7 +285,7 @@ def _payment_inserts() -> tuple[tuple[Table, sa.Insert], ...]:
     moved = (*aggregates("taken", View(values, rows=taken)), *aggregates("dispute", dispute))
     return (
         (BACK, _into(BACK, select(*back).where(taken).group_by(*payment))),
-        (_moved_facts, _into(_moved_facts, select(*client, *moved).group_by(*client))),
+        (_moved_facts, _into(_moved_facts, select(client, *moved).group_by(client))),
         (PAID, filling_paid()),
         (_paid_facts, _into(_paid_facts, _paid())),
     )
@@ -363,7 +298,7 @@ def _into(table: Table, query: sa.Select[Any]) -> sa.Insert:
 def _moved() -> sa.CTE:
     """Succeeded refunds; and disputes: a payment's n-th filing, with the n-th resolution if any."""
     v = schema.movement
-    mine = listed(work.c.brand == bindparam("work_brand"))
+    here = mine()
     refund, filed = v.c.movement == "refund", v.c.movement == "chargeback_opened"
     kind = case((refund, 2), (filed, 1), else_=0)
     place = func.row_number().over(
@@ -371,11 +306,11 @@ def _moved() -> sa.CTE:
     )
     n = (
         select(v, kind.label("kind"), place.label("place"))
-        .select_from(mine.join(v, same(v, mine)))
+        .select_from(here.join(v, same(v, here)))
         .where(v.c.deleted == 0, or_(~refund, v.c.status == "succeeded"))
         .subquery("numbered")
     )
-    names = ("brand", "client_id", "amount_minor", "base_minor", "movement", "at")
+    names = ("client_id", "amount_minor", "base_minor", "movement", "at")
     own = [func.max(n.c[c]).filter(n.c.kind > 0).label(c) for c in names]
     resolution = func.max(n.c.movement).filter(n.c.kind == 0).label("resolution")
     key = (n.c.source, n.c.payment_id)

@@ -38,6 +38,7 @@ from state.identity import Versions
 from state.kinds import NAMES, SPECS, Price
 from state.staging import Rows, block, count, fill
 
+_REACHED_AT = "reached_at"  # of a current record: when it first reached the status it is in
 _ENVELOPE = (
     "source", "external_id", "version_at", "hash", "rank", "polled", "deleted", "brand",
     "ref_kind", "ref_value",
@@ -66,6 +67,7 @@ class Sheet:
 
     kind: Kind
     rows: Rows
+    size: int
     repeated: bool
     polled: bool
     by_email: bool
@@ -86,6 +88,7 @@ def prepare(records: Sequence[Record], price: Price, *, copied: bool = False) ->
         Sheet(
             kind,
             block(rows) if copied else rows,
+            size=len(rows),
             repeated=len({r.external_id for r in found}) < len(found),
             polled=any(r.polled for r in found),
             by_email=any(r.ref.kind == names.EMAIL for r in found),
@@ -138,9 +141,11 @@ def take(
             connection.execute(_raws(page), {"at": received_at, **versions.bounds})
         if sheet.by_email:
             names.wanted_emails(connection, STAGES[kind], received_at)
-        connection.execute(_current(page))
+        reached, current = sheet.size, count(connection, _current(page))
         if SPECS[kind].reached(STAGES[kind]):
-            connection.execute(_earliest(page))
+            reached = count(connection, _earliest(page))
+        if _REACHED_AT in SPECS[kind].table.c and min(reached, current) < sheet.size:
+            connection.execute(_reached_before(kind))
         if kind is Kind.PROFILE:
             identity.relink(connection, versions, received_at)
         elif kind in NAMES:
@@ -186,7 +191,8 @@ _staging = MetaData()
 
 
 def _stage(kind: Kind, target: Table) -> Table:
-    own = [c for c in target.columns if c.name not in {*_ENVELOPE, "client_id"}]
+    derived = {"client_id", _REACHED_AT}
+    own = [c for c in target.columns if c.name not in {*_ENVELOPE, *derived}]
     return Table(
         f"stage_{kind.value}", _staging,
         *[Column(n, schema.Id if _is_text(n) else sa.BigInteger) for n in _ENVELOPE],
@@ -310,7 +316,7 @@ def _current(page: _Page) -> Any:
     if page.kind is Kind.PROFILE:
         return _current_profiles(page.dialect, newest)
     table, link = schema.CURRENT[page.kind.value], schema.identity_link
-    names = [c.name for c in table.columns if c.name != "client_id"]
+    names = [c.name for c in table.columns if c.name in newest.c]
     # A scalar subquery: with a join, PostgreSQL reads all links for want of figures of the stage.
     client_id = (
         select(link.c.client_id)
@@ -321,9 +327,13 @@ def _current(page: _Page) -> Any:
         )
         .scalar_subquery()
     )
-    columns = [newest.c[n] for n in names]
-    source = select(*columns, func.coalesce(client_id, "")).where(sa.true())
-    return _upsert(page.dialect, table, ["source", "external_id"], [*names, "client_id"], source)
+    columns = [*(newest.c[n] for n in names), func.coalesce(client_id, "")]
+    names.append("client_id")
+    if _REACHED_AT in table.c:
+        columns.append(newest.c.status_at)  # see _reached_before
+        names.append(_REACHED_AT)
+    source = select(*columns).where(sa.true())
+    return _upsert(page.dialect, table, ["source", "external_id"], names, source)
 
 
 def _current_profiles(dialect: str, newest: sa.FromClause) -> Any:
@@ -334,6 +344,29 @@ def _current_profiles(dialect: str, newest: sa.FromClause) -> Any:
 
 
 # --- milestones and touched clients -------------------------------------------------------------
+
+
+@cache
+def _reached_before(kind: Kind) -> sa.Update:
+    """Have staged records know when they first reached the status they are in.
+
+    For pages with more than news: a version may not be the first of its status, and one that is
+    not the newest may be.
+    """
+    stage, table, m = STAGES[kind], SPECS[kind].table, schema.milestone
+    staged = tuple_(table.c.source, table.c.external_id).in_(
+        select(stage.c.source, stage.c.external_id)
+    )
+    first_at = (
+        select(m.c.first_at)
+        .where(
+            m.c.kind == kind.value,
+            *[m.c[n] == table.c[n] for n in ("source", "external_id", "attempt", "status")],
+        )
+        .scalar_subquery()
+    )
+    earlier = table.c[_REACHED_AT] > first_at
+    return sa.update(table).where(staged, earlier).values({_REACHED_AT: first_at})
 
 
 @cache

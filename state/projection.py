@@ -67,13 +67,17 @@ def _due(until: int, psp_horizons: Mapping[str, int], limit: int) -> Iterable[sa
     mine = p.c.brand.concat("").in_(sorted(psp_horizons))
     yield (
         select(p.c.brand, p.c.client_id)
-        .where(p.c.due_at <= until, p.c.evaluated_at < until, mine)
+        .where(p.c.due_at <= until, schema.comes(p.c.due_at), p.c.evaluated_at < until, mine)
         .limit(limit)
     )
     for brand, horizon in sorted(psp_horizons.items()):
         yield (
             select(f.c.brand, f.c.client_id)
-            .where(f.c.brand.concat("") == brand, f.c.facts_due_at <= min(until, horizon))
+            .where(
+                f.c.brand.concat("") == brand,
+                f.c.facts_due_at <= min(until, horizon),
+                schema.comes(f.c.facts_due_at),
+            )
             .limit(limit)
         )
 

@@ -27,6 +27,7 @@ from mapping.rules import Expr, FactType
 from mapping.rules import tree as t
 from mapping.rules.nesting import nesting
 from state.rules_elements import Greatest, Least
+from state.schema import NEVER
 
 if TYPE_CHECKING:
     from state.rules_sql import RuleCompiler
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 Sql = ColumnElement[Any]
 
 # "No such moment": later than any instant, and still exact as a double.
-NEVER = 2**53
 _NEVER = sa.literal_column(str(NEVER), BigInteger)
 _ZERO = sa.literal_column("0", BigInteger)
 

@@ -189,7 +189,18 @@ def _engine(url: str) -> sa.Engine:
             f"the setting `database` names {parsed.get_backend_name()!r}: SQLite and PostgreSQL "
             "are supported"
         )
-    return sa.create_engine(parsed, pool_pre_ping=True)
+    engine = sa.create_engine(parsed, pool_pre_ping=True)
+    sa.event.listen(engine, "connect", _postgres_connect)
+    return engine
+
+
+def _postgres_connect(connection: Any, record: object) -> None:
+    """Statements of hundreds of expressions over few rows, of which PostgreSQL knows no numbers:
+    where it takes them for many, it would compile machine code for seconds to save milliseconds."""
+    del record
+    with connection.cursor() as cursor:
+        cursor.execute("SET jit = off")
+    connection.commit()
 
 
 def _sqlite_connect(connection: Any, record: object) -> None:

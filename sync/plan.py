@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from connectors.destination import CrmObject
+from connectors.destination import CrmObject, Work
 from mapping.digest import playbook_of
 from state import outbox, partners, readback
 from state.outbox import Claim
@@ -31,7 +31,8 @@ class Planned:
     """One destination's share of a plan. Counts are of writes the CRM would receive.
 
     ``unread`` counts records the hub has never seen in the CRM: they are read first, and those
-    the CRM already holds may need fewer writes.
+    the CRM already holds may need fewer writes. ``jobs`` are those of the CRM that work off many
+    records; the calls that look whether they are done are not among ``calls``.
     """
 
     contacts_created: int = 0
@@ -43,6 +44,7 @@ class Planned:
     associations: int = 0
     unread: int = 0
     calls: int = 0
+    jobs: int = 0
     daily_limit: int | None = None
     fields: Counter[str] = field(default_factory=Counter)
     playbooks: Counter[str] = field(default_factory=Counter)
@@ -70,6 +72,7 @@ class Planned:
             "new_tasks": dict(sorted(self.playbooks.items())),
             "unread": self.unread,
             "calls": self.calls,
+            "jobs": self.jobs,
             "daily_limit": self.daily_limit,
             "daily_share": share,
         }  # fmt: skip
@@ -92,9 +95,10 @@ def plan(hub: Hub) -> dict[str, Planned]:
                     # The first push of a process reads the schema.
                     one.calls += destination.schema_calls
                     one.calls += companies * (_PROBES + (name not in off))
+                once: set[str] = set()
                 for obj, needed_by_tasks in ORDER:
                     if obj is not CrmObject.COMPANY or (companies and name not in off):
-                        _count(connection, pusher, obj, needed_by_tasks, now, one)
+                        _count(connection, pusher, obj, needed_by_tasks, now, one, once)
                 one.unmapped = unmapped(hub, connection, name)
             planned[name] = one
     return planned
@@ -102,7 +106,7 @@ def plan(hub: Hub) -> dict[str, Planned]:
 
 def _count(
     connection: Connection, pusher: Pusher, obj: CrmObject, needed_by_tasks: bool, now: int,
-    one: Planned,
+    one: Planned, once: set[str],
 ) -> None:  # fmt: skip
     """Count one drain of the push, in batches of the same size and order."""
     rules = properties(pusher.hub, obj)
@@ -113,15 +117,20 @@ def _count(
         keys = [c.key for c in claims]
         holds = readback.holds(connection, pusher.name, obj.value, keys)
         for part in in_parts(claims, pusher.destination.batch_of(obj, len(claims))):
-            _count_batch(obj, part, rules, holds, one)
+            cost = pusher.destination.cost(obj, _work(obj, part, rules, holds, one), once)
+            one.calls += cost.calls
+            one.jobs += cost.jobs
 
 
-def _count_batch(
+def _work(
     obj: CrmObject, claims: Sequence[Claim], rules: Properties, holds: Holds, one: Planned
-) -> None:
-    creates = updates = reads = looks = links = 0
+) -> Work:
+    """What a batch has to do; its records are counted."""
+    created = updated = linked = 0
+    read, look = [], []
+    read_names: set[str] = set()
+    look_names: set[str] = set()
     for claim in claims:
-        reads += not claim.crm_id
         body, held = claim.body, claim.acknowledged
         mine = holds.get(claim.key, {})
         changed = [
@@ -130,21 +139,25 @@ def _count_batch(
             and not rules.same(n, v, held.get(n, ""))
             and rules.may_write(n, mine.get(n), held.get(n, ""))
         ]  # fmt: skip
-        if not claim.crm_id and not claim.create:
-            reads -= 1  # looked for when the sync claims, and left out if it is not there
-            continue
+        if not claim.crm_id:
+            if not claim.create:
+                continue  # looked for when the sync claims, and left out if it is not there
+            read.append(claim.key)
+            read_names.update(body.keys() - {CONTACT})
         if changed or not claim.crm_id:
-            creates += not claim.crm_id
-            updates += bool(claim.crm_id)
+            created += not claim.crm_id
+            updated += bool(claim.crm_id)
             _count_write(one, obj, claim.key, bool(claim.crm_id), changed)
         # Known records are read first where a person may have edited what is to be written.
-        looks += bool(claim.crm_id) and not rules.policies.keys().isdisjoint(changed)
-        linked = held.get(CONTACT) == body.get(CONTACT)
-        links += obj is CrmObject.TASK and not linked
-    one.unread += reads
-    one.associations += links
+        theirs = rules.policies.keys() & changed
+        if claim.crm_id and theirs:
+            look.append(claim.crm_id)
+            look_names |= theirs
+        linked += obj is CrmObject.TASK and held.get(CONTACT) != body.get(CONTACT)
+    one.unread += len(read)
+    one.associations += linked
     # Records without a CRM id are taken for new: their task links are not read.
-    one.calls += sum(n > 0 for n in (creates, updates, links, reads, looks))
+    return Work(read, sorted(read_names), look, sorted(look_names), created, updated, linked)
 
 
 def _count_write(one: Planned, obj: CrmObject, key: str, known: bool, changed: list[str]) -> None:

@@ -181,7 +181,6 @@ class Pusher:
                     self.hub.stop.check()
                 if not waiting and not (lanes.busy and (last or bulky)):
                     waiting += self._exchange(obj, delivered, needed_by_tasks)
-                    delivered = []
                     last = not waiting
                     # One that large is enough to hold in memory.
                     bulky = any(len(b.claims) > self.destination.batch for b in waiting)
@@ -204,13 +203,17 @@ class Pusher:
         return rows
 
     def _exchange(
-        self, obj: CrmObject, delivered: Sequence[Delivered], needed_by_tasks: bool
+        self, obj: CrmObject, delivered: list[Delivered], needed_by_tasks: bool
     ) -> list[Batch]:
-        """Store what was delivered and claim the next batches, for some rounds of the lanes."""
+        """Store what was delivered and claim the next batches, for some rounds of the lanes.
+
+        ``delivered`` is empty afterwards: the next are not in memory beside what was stored.
+        """
         now = self.hub.clock.now_ms()
         with self.hub.store.transaction(f"push.{self.name}.exchange") as connection:
             self.guard(connection)
             self._acknowledge(connection, obj, delivered, now)
+            delivered.clear()
             statistics.refresh(connection)
             claims = outbox.claim(
                 connection, self.name, obj.value, self.at_once(obj), now, self.fence,

@@ -8,7 +8,7 @@ associations, properties by name. A lost answer is therefore met by sending the 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from connectors.destination import (
     Addressed,
     CallCount,
     Changed,
+    Cost,
     CrmObject,
     CrmProperty,
     CrmRecord,
@@ -24,7 +25,9 @@ from connectors.destination import (
     Outcome,
     Owner,
     Scopes,
+    Work,
     Write,
+    bounded,
 )
 from connectors.hubspot import (
     accounting,
@@ -94,7 +97,7 @@ class HubSpotDestination:
         """
         crm = self._client.crm
         read, write = self._probes(CrmObject.CONTACT)
-        missing = _refused(
+        missing = errors.refusals_of(
             [
                 read,
                 lambda: self._client.call(crm.properties.core_api.get_all, "contacts"),
@@ -124,7 +127,7 @@ class HubSpotDestination:
     def lacks(self, obj: CrmObject) -> str:
         """What HubSpot refuses the token, by trying: one call to read, one to write."""
         try:
-            missing = _refused(self._probes(obj))
+            missing = errors.refusals_of(self._probes(obj))
         except NoRightError as error:
             return error.admin
         if not missing:
@@ -188,7 +191,7 @@ class HubSpotDestination:
         self, obj: CrmObject, keys: Sequence[str], properties: Sequence[str]
     ) -> Mapping[str, CrmRecord]:
         """Records by the hub's key; for tasks also the contacts they are linked to."""
-        self._bounded(keys)
+        bounded(keys, self.batch)
         if not keys:
             return {}
         self._known(obj)
@@ -216,7 +219,7 @@ class HubSpotDestination:
         self, obj: CrmObject, crm_ids: Sequence[str], properties: Sequence[str]
     ) -> Mapping[str, CrmRecord]:
         """Records by HubSpot's ids; a merged id gives the survivor (assumed of batch reads)."""
-        self._bounded(crm_ids)
+        bounded(crm_ids, self.batch)
         if not crm_ids:
             return {}
         self._known(obj)
@@ -236,7 +239,7 @@ class HubSpotDestination:
 
     def by_email(self, emails: Sequence[str]) -> Mapping[str, frozenset[str]]:
         """Contacts by primary or further address."""
-        self._bounded(emails)
+        bounded(emails, self.batch)
         return addresses.by_email(self._client, emails) if emails else {}
 
     def contacts(self) -> Iterator[Sequence[Addressed]]:
@@ -253,7 +256,7 @@ class HubSpotDestination:
     ) -> Mapping[str, CrmRecord]:
         """Tasks by key: read from their contacts, and searched for in case a link was cut."""
         keys = [*contacts]
-        self._bounded(keys)
+        bounded(keys, self.batch)
         ids = unkeyed.candidates(self._client, self._keys[CrmObject.TASK], contacts)
         found: dict[str, CrmRecord] = {}
         for start in range(0, len(ids), self.batch):
@@ -271,7 +274,7 @@ class HubSpotDestination:
         self, writes: Sequence[Write], contacts: Mapping[str, str]
     ) -> Sequence[Outcome]:
         """One batch, sent once: HubSpot's create is not idempotent."""
-        self._bounded([write.key for write in writes])
+        bounded([write.key for write in writes], self.batch)
         self._known(CrmObject.TASK)
         out: dict[str, Outcome] = {}
         wire = [w for w in (self._wire(CrmObject.TASK, w, out) for w in writes) if w]
@@ -351,6 +354,11 @@ class HubSpotDestination:
         del obj, pending
         return self.batch
 
+    def cost(self, obj: CrmObject, work: Work, once: set[str]) -> Cost:
+        """A call for each kind of work: a batch is no larger than HubSpot takes at once."""
+        del obj, once
+        return Cost(work.kinds)
+
     def upsert(self, obj: CrmObject, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Write records by the hub's key; the outcomes are in the order of ``writes``.
 
@@ -359,7 +367,7 @@ class HubSpotDestination:
                 refuse the whole batch).
         """
         keys = [write.key for write in writes]
-        self._bounded(keys)
+        bounded(keys, self.batch)
         if not keys:
             return []
         self._known(obj)
@@ -367,12 +375,6 @@ class HubSpotDestination:
         sendable = [write for write in (self._wire(obj, w, out) for w in writes) if write]
         self._send(obj, sendable, out)
         return [out[key] for key in keys]
-
-    def _bounded(self, keys: Sequence[str]) -> None:
-        if len(keys) > self.batch:
-            raise ValueError(f"{len(keys)} records in one call, at most {self.batch} are allowed")
-        if len(set(keys)) != len(keys):
-            raise ValueError("a key occurs twice in one call")
 
     def _wire(self, obj: CrmObject, write: Write, out: dict[str, Outcome]) -> Write | None:
         """The write as HubSpot takes it; None, and a refusal, if a value has not its type."""
@@ -480,20 +482,6 @@ class HubSpotDestination:
     def close(self) -> None:
         """Give back connections."""
         self._client.close()
-
-
-def _refused(steps: Iterable[Callable[[], Any]]) -> list[errors.MissingScopeError]:
-    """The scopes that are missing for these calls, which have no other effect."""
-    missing: list[errors.MissingScopeError] = []
-    for step in steps:
-        try:
-            step()
-        except errors.MissingScopeError as error:
-            missing.append(error)
-        except errors.RefusalError as refusal:
-            if refusal.status != 400:
-                raise
-    return missing
 
 
 def _plain(properties: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -314,3 +314,17 @@ def _advice(name: str, code: str) -> str:
         where = f"HubSpot's property {name}" if name else "HubSpot"
         return f"{where} refused the value ({code or 'no code'}): check the field's type and map."
     return text.format(name=name)
+
+
+def refusals_of(steps: Iterable[Callable[[], Any]]) -> list[MissingScopeError]:
+    """The scopes that are missing for these calls, which have no other effect."""
+    missing: list[MissingScopeError] = []
+    for step in steps:
+        try:
+            step()
+        except MissingScopeError as error:
+            missing.append(error)
+        except RefusalError as refusal:
+            if refusal.status != 400:
+                raise
+    return missing

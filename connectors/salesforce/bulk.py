@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,8 @@ _WAITS_S = (1.0, 2.0, 4.0, 8.0, 15.0)
 _LONGEST_WAIT_S = 30.0
 _TRIES = 3
 _ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+RowOf = Callable[[str], Mapping[str, Any] | None]
+"""The hub's key -> fields by API names, the target's key among them; None: not to be sent."""
 CALLS = 4
 """Of a job whose rows are all written, without the looks whether it is done."""
 
@@ -93,13 +96,17 @@ class Bulk:
         self._lock = threading.Lock()
         self._at_work: set[str] = set()  # jobs of this process that go on
         self._left_behind: set[str] = set()  # jobs that could not be aborted
-        self._looked: set[Target] = set()  # where jobs of an earlier process would be
+        self._looked: set[tuple[str, str]] = set()  # for jobs of an earlier process
 
-    def write(self, target: Target, rows: Mapping[str, Mapping[str, Any]]) -> Done:
+    def write(
+        self, target: Target, names: Collection[str], keys: Iterable[str], row_of: RowOf
+    ) -> Done:
         """Write records in as many jobs as their files need.
 
         Args:
-            rows: the hub's key -> fields by API names, the target's key among them.
+            names: the fields that the rows have among them; each line has a cell for each.
+            keys: the hub's, of the rows to be written.
+            row_of: gives a row when its line is written, and again if it has to be sent again.
 
         Raises:
             ConfigError, RetryableError, QuotaError, ProtocolError: nothing is known of rows that
@@ -108,29 +115,28 @@ class Bulk:
         self.abort_left_behind()
         self._settle(target)
         done = Done()
-        names = [n for n in sheet.columns(rows.values(), target.key) if n in target.fields]
-        lines = _lines(target, rows, names, done)
-        sent_as = {str(rows[key][target.key]): key for key in lines}
+        columns = [target.key, *(n for n in names if n in target.fields and n != target.key)]
         failures = 0
-        left: Sequence[str] = [*lines]
+        left = deque(keys)
         while left:
-            part, left = sheet.file(left, lines, names, self._most_bytes)
-            ended = self._job(target, part, sent_as, done)
-            undone = [k for k in part.keys if k in ended.left]
+            part = _Part(sheet.Writing(columns, self._most_bytes), target)
+            part.fill(left, row_of, done)
+            if not part.sent_as:
+                return done
+            ended = self._job(target, part, done)
+            undone = [*ended.left.values()]
             if not undone or ended.failure is None:
                 done.again += undone
                 continue
             failures += 1
-            if not ended.goes_on or len(undone) == len(part.keys) or failures >= _TRIES:
+            if not ended.goes_on or len(undone) == len(part.sent_as) or failures >= _TRIES:
                 raise ended.failure
-            left = [*undone, *left]
+            left.extendleft(reversed(undone))
         return done
 
-    def _job(
-        self, target: Target, part: sheet.File, sent_as: Mapping[str, str], done: Done
-    ) -> _Ended:
+    def _job(self, target: Target, part: _Part, done: Done) -> _Ended:
         """One file from the opening of its job to the end."""
-        job_id = self._uploaded(target, part.body)
+        job_id = self._uploaded(target, part.sheet.body())
         try:
             self._close(job_id)
             told = self._waited(job_id)
@@ -140,11 +146,10 @@ class Bulk:
         self._at_work.discard(job_id)
         state = told["state"]
         failure = None if state == "JobComplete" else errors.of_job(told, job_id)
-        ended = _Ended({*part.keys}, failure, state == "Failed")
+        ended = _Ended(dict(part.sent_as), failure, state == "Failed")
         for which in _FILES:
             if ended.left:
-                found = self._answers(job_id, which, target)
-                _account(which, found, sent_as, ended, done)
+                _account(which, self._answers(job_id, which, target), ended, done)
         return ended
 
     # The steps of a job
@@ -201,7 +206,7 @@ class Bulk:
                 raise RetryableError(
                     f"A Salesforce bulk job was not done after {self._deadline_s:,.0f} s and was "
                     f"aborted (Setup > Bulk Data Load Jobs, {job_id}). The hub tries again. If "
-                    f"this happens often, lower bulk_rows or raise bulk_deadline_s of this "
+                    f"this happens often, lower bulk_rows or raise bulk_wait_s of this "
                     f"destination.",
                     f"salesforce bulk job {job_id}: late",
                 )
@@ -249,11 +254,15 @@ class Bulk:
     def _settle(self, target: Target) -> None:
         """Abort what an earlier process, ended in the midst of it, left to run."""
         with self._lock:
-            if target not in self._looked:
+            if not self.looked(target.sobject, target.key):
                 for job_id in self._unfinished(target):
                     log.info("salesforce bulk job %s of an earlier run is aborted", job_id)
                     self._abort(job_id)
-                self._looked.add(target)
+                self._looked.add((target.sobject, target.key))
+
+    def looked(self, sobject: str, key: str) -> bool:
+        """Whether this process has looked for jobs that an earlier one left: it does so once."""
+        return (sobject, key) in self._looked
 
     def _unfinished(self, target: Target) -> list[str]:
         """Jobs of this user that do what these do, and are not over."""
@@ -273,11 +282,12 @@ class Bulk:
 class _Ended:
     """A job that is over.
 
-    ``left``: the keys it says nothing of. ``failure``: why it was not completed. ``goes_on``: what
-    it has left may be sent again at once; not where somebody wanted it to end.
+    ``left``: what it says nothing of, key as sent -> hub's key. ``failure``: why it was not
+    completed. ``goes_on``: what is left may be sent again at once; not where somebody wanted it
+    to end.
     """
 
-    left: set[str]
+    left: dict[str, str]
     failure: BrokersyncError | None
     goes_on: bool
 
@@ -288,28 +298,38 @@ def _waits() -> Iterator[float]:
         yield _LONGEST_WAIT_S
 
 
-def _lines(
-    target: Target, rows: Mapping[str, Mapping[str, Any]], names: Sequence[str], done: Done
-) -> dict[str, bytes]:
-    """The rows that a file can say; the others are refused, or for a call of their own."""
-    lines: dict[str, bytes] = {}
-    for key, row in rows.items():
-        if not row.keys() - target.fields <= {"attributes"}:
-            done.again.append(key)
-            continue
-        try:
-            lines[key] = sheet.line(row, names)
-        except sheet.TooLongError as error:
-            told = errors.Details("STRING_TOO_LONG", (str(error.args[0]),))
-            done.outcomes[key] = errors.refused(key, told)
-        except sheet.UnfitError:
-            done.again.append(key)
-    return lines
+@dataclass(slots=True)
+class _Part:
+    """A file and the keys of its lines, key as sent -> hub's key."""
+
+    sheet: sheet.Writing
+    target: Target
+    sent_as: dict[str, str] = field(default_factory=dict)
+
+    def fill(self, left: deque[str], row_of: RowOf, done: Done) -> None:
+        """Take rows while there is room. Those no file can say are refused, or left for a call."""
+        while left:
+            key = left[0]
+            row = row_of(key)
+            try:
+                if row is None:
+                    pass
+                elif not row.keys() - self.target.fields <= {"attributes"}:
+                    done.again.append(key)
+                elif self.sheet.takes(row):
+                    self.sent_as[str(row[self.target.key])] = key
+                else:
+                    return
+            except sheet.TooLongError as error:
+                told = errors.Details("STRING_TOO_LONG", (str(error.args[0]),))
+                done.outcomes[key] = errors.refused(key, told)
+            except sheet.UnfitError:
+                done.again.append(key)
+            left.popleft()
 
 
 def _account(
-    which: str, answers: Sequence[sheet.Answer], sent_as: Mapping[str, str], ended: _Ended,
-    done: Done,
+    which: str, answers: Sequence[sheet.Answer], ended: _Ended, done: Done
 ) -> None:  # fmt: skip
     """Each answer to the row it belongs to, by its key: places mean nothing.
 
@@ -318,12 +338,12 @@ def _account(
         ProtocolError: an answer for a row that was not sent, or a second one.
     """
     for answer in answers:
-        key = sent_as.get(answer.key)
-        if key is None or key not in ended.left:
+        key = ended.left.get(answer.key)
+        if key is None:
             raise unexpected(f"bulk {which}: an answer too many")
         if which == _UNDONE:
             continue  # sent again, as is what no file tells of
-        ended.left.remove(key)
+        del ended.left[answer.key]
         if which == _GOOD:
             if not answer.crm_id:
                 raise unexpected("bulk: a success without an id")

@@ -14,6 +14,7 @@ from connectors.destination import (
     Addressed,
     CallCount,
     Changed,
+    Cost,
     CrmObject,
     CrmProperty,
     CrmRecord,
@@ -22,9 +23,11 @@ from connectors.destination import (
     Owner,
     Refused,
     Scopes,
+    Work,
     Write,
+    bounded,
 )
-from connectors.salesforce import errors, install, rights, schema, setup, tasks
+from connectors.salesforce import errors, forecast, install, rights, schema, setup, tasks
 from connectors.salesforce.bulk import Bulk
 from connectors.salesforce.client import MOST, SalesforceClient
 from connectors.salesforce.manifest import MANIFEST
@@ -34,6 +37,8 @@ from connectors.salesforce.schema import Schemas
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.salesforce.writer import Writer, created
 from mapping.errors import ConfigError
+
+_OF_DELETED = ("IsDeleted", "MasterRecordId")
 
 
 class SalesforceDestination:
@@ -51,7 +56,7 @@ class SalesforceDestination:
         self.counts = CallCount()
         self.daily_limit: int | None = settings.daily_limit
         self._client = SalesforceClient(settings, context, self.counts, pool)
-        self._bulk = Bulk(self._client, context.clock, settings.bulk_deadline_s)
+        self._bulk = Bulk(self._client, context.clock, settings.bulk_wait_s)
         self._places = places(settings.object_model)
         # Places, and which task statuses are closed.
         self.schema_calls = len(self._places[CrmObject.CONTACT]) + 2
@@ -60,7 +65,7 @@ class SalesforceDestination:
         self._reader = Reader(self._client, self._schemas, self._places, self._org)
         self._writer = Writer(
             self._client, self._schemas, self._places, self._reader, context.clock,
-            context.brands, self._org, self._bulk, settings.bulk_above,
+            context.brands, self._org, self._bulk, max(MOST, settings.bulk_above),
         )  # fmt: skip
 
     # Rights and schema
@@ -125,14 +130,14 @@ class SalesforceDestination:
         self, obj: CrmObject, keys: Sequence[str], properties: Sequence[str]
     ) -> Mapping[str, CrmRecord]:
         """Records by the hub's key; for tasks also the client they are put on."""
-        self._bounded(keys)
+        bounded(keys, self.batch)
         return self._reader.read(obj, keys, properties)
 
     def read_ids(
         self, obj: CrmObject, crm_ids: Sequence[str], properties: Sequence[str]
     ) -> Mapping[str, CrmRecord]:
         """Records by Salesforce's ids; a merged or converted one gives the one it became."""
-        self._bounded(crm_ids)
+        bounded(crm_ids, self.batch)
         return self._reader.read_ids(obj, crm_ids, properties)
 
     def changed(self, obj: CrmObject, since: int) -> Iterator[Changed]:
@@ -141,7 +146,7 @@ class SalesforceDestination:
 
     def by_email(self, emails: Sequence[str]) -> Mapping[str, frozenset[str]]:
         """Clients' records by their address."""
-        self._bounded(emails)
+        bounded(emails, self.batch)
         return self._reader.by_email(emails)
 
     def contacts(self) -> Iterator[Sequence[Addressed]]:
@@ -162,7 +167,7 @@ class SalesforceDestination:
         Raises:
             ValueError: too many, or one key twice (a mistake of the caller).
         """
-        self._bounded([write.key for write in writes], self._most(obj))
+        bounded([write.key for write in writes], self._most(obj))
         self._bulk.abort_left_behind()
         out = self._writer.upsert(obj, writes)
         self._permitted(obj, out)
@@ -171,6 +176,30 @@ class SalesforceDestination:
     def batch_of(self, obj: CrmObject, pending: int) -> int:
         """200, or the rows of a bulk job where so many contacts are pending that it pays."""
         return self._most(obj) if pending > self.settings.bulk_above else self.batch
+
+    def cost(self, obj: CrmObject, work: Work, once: set[str]) -> Cost:
+        """By what is known of the org's fields: before they were read, by the hub's own names."""
+        some = self._places[obj]
+        home = some[-1]
+        found = forecast.cost(
+            obj, work,
+            read_fields=[self._reader.fields_known(place, work.read_names) for place in some],
+            look_fields=self._reader.fields_known(some[0], [*work.look_names, *_OF_DELETED]),
+            in_bulk=self._in_bulk_above,
+            keyed=self._schemas.knows(home) and self.keyed(obj),
+            again=len(some) > 1 or home is PERSON_ACCOUNT,
+        )  # fmt: skip
+        if found.jobs:
+            keys = {"Id": work.updated, home.key: work.created}
+            busy = {key for key, count in keys.items() if count > self._in_bulk_above}
+            first = {key for key in busy if not self._writer.looked(home, key)}
+            found.calls += len(first - once)
+            once |= first
+        return found
+
+    @property
+    def _in_bulk_above(self) -> int:
+        return max(self.batch, self.settings.bulk_above)
 
     def _most(self, obj: CrmObject) -> int:
         bulk = obj is CrmObject.CONTACT and self.settings.bulk_above
@@ -197,14 +226,8 @@ class SalesforceDestination:
         self, writes: Sequence[Write], contacts: Mapping[str, str]
     ) -> Sequence[Outcome]:
         """One call, sent once: creating is not idempotent."""
-        self._bounded([write.key for write in writes])
+        bounded([write.key for write in writes], self.batch)
         return [created(outcome) for outcome in self._writer.create_tasks(writes, contacts)]
-
-    def _bounded(self, keys: Sequence[str], most: int = MOST) -> None:
-        if len(keys) > most:
-            raise ValueError(f"{len(keys)} records in one call, at most {most} are allowed")
-        if len(set(keys)) != len(keys):
-            raise ValueError("a key occurs twice in one call")
 
     def close(self) -> None:
         """Give back connections."""

@@ -74,6 +74,15 @@ class Place:
         """The id of the record that took this one's place for good; blank: none did."""
         return str(row.get(self.leads_on) or "") if self.leads_on else ""
 
+    @property
+    def completed(self) -> tuple[str, ...]:
+        """The fields that :meth:`complete` and the creation of a record may add."""
+        if self is LEAD:
+            return ("LastName", "Company")
+        if self is PERSON_ACCOUNT:
+            return ("LastName", "RecordTypeId")
+        return ("LastName",) if self.person else ()
+
     def complete(self, row: dict[str, Any], key: str, *, new: bool) -> None:
         """Add what a person's record needs: a client without a last name is named by its key.
 

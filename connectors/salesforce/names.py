@@ -80,8 +80,8 @@ class Names:
         self._key = key
         self._suffixes = suffixes
         self._spelled = {name.lower(): name for name in api_names}
-        self._asked: dict[str, str] = {}  # each row of each call asks for the same names
         self._back = {api.lower(): ours for ours, api in self._standard.items()}
+        self._found: dict[str, str] = {}  # asked for each field of each record
 
     def api(self, name: str) -> str:
         """Salesforce's name of a property, as the org spells it if it has it.
@@ -89,10 +89,9 @@ class Names:
         Raises:
             ConfigError: Salesforce takes no such name.
         """
-        found = self._asked.get(name)
-        if found is None:
-            found = self._asked[name] = self._api(name)
-        return found
+        if name not in self._found:
+            self._found[name] = self._api(name)
+        return self._found[name]
 
     def _api(self, name: str) -> str:
         wanted = self._standard.get(name) or name

@@ -31,8 +31,7 @@ def among(
 ) -> list[Mapping[str, Any]]:  # fmt: skip
     """Rows whose field has one of some values; ``also`` is a further condition."""
     found: list[Mapping[str, Any]] = []
-    head = len(quote(", ".join(fields))) + 200
-    for part in parts(values, _LONGEST - head):
+    for part in parts(values, _room(fields)):
         listed = ", ".join(soql_text(v) for v in part)
         where = f"WHERE {conditions(f'{name} IN ({listed})', also)}"
         for rows in select(client, sobject, fields, where, deleted=deleted):
@@ -43,6 +42,15 @@ def among(
 def conditions(*some: str) -> str:
     """Conditions that must all hold; blank ones are none."""
     return " AND ".join(one for one in some if one)
+
+
+def asks(fields: Sequence[str], values: Sequence[str]) -> int:
+    """How many queries :func:`among` sends for so many values."""
+    return sum(1 for _ in parts(values, _room(fields)))
+
+
+def _room(fields: Sequence[str]) -> int:
+    return _LONGEST - len(quote(", ".join(fields))) - 200
 
 
 def parts(values: Sequence[str], room: int) -> Iterator[list[str]]:

@@ -206,6 +206,12 @@ class Reader:
 
     # One record
 
+    def fields_known(self, place: Place, properties: Sequence[str]) -> list[str]:
+        """What would be asked for, without asking the org for its names."""
+        if self._schemas.knows(place):
+            return self._fields(place, properties)
+        return ["Id", "OwnerId", place.key, *place.reads, *properties]
+
     def _fields(self, place: Place, properties: Sequence[str]) -> list[str]:
         own = ["Id", "OwnerId", self._schemas.of(place).key, *place.reads]
         return [*own, *self._api_names(place, properties)]

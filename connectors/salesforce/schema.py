@@ -53,6 +53,10 @@ class Schemas:
                     self.anew(place)
         return self._known[place]
 
+    def knows(self, place: Place) -> bool:
+        """Whether it was described before."""
+        return place in self._known
+
     def anew(self, place: Place) -> Described:
         """As it is described now: one call."""
         found = self._known[place] = describe(self._client, place)

@@ -72,9 +72,13 @@ class SalesforceSettings(ConnectorSettings):
         description="Below it, 200 a call are cheaper. 0: never.",
     )
     bulk_rows: int = Field(
-        10_000, ge=201, le=10_000, title="Contacts of one bulk job", description="At most 10,000."
+        5_000,
+        ge=201,
+        le=10_000,
+        title="Contacts of one bulk job",
+        description="10,000 take half the calls and about 60 MB of memory more.",
     )
-    bulk_deadline_s: float = Field(
+    bulk_wait_s: float = Field(
         3600.0,
         gt=0,
         le=86_400,

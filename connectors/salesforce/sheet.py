@@ -31,14 +31,6 @@ class UnfitError(ValueError):
     """A record that no file can say: it has to go by a call of its own kind."""
 
 
-@dataclass(slots=True)
-class File:
-    """One upload and the keys of its records, in the order of its lines."""
-
-    body: bytes = field(repr=False)
-    keys: list[str]
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What became of one record. ``key`` is the cell of the column it was sent under.
@@ -51,15 +43,6 @@ class Answer:
     crm_id: str
     created: bool
     error: str = field(repr=False)
-
-
-def columns(rows: Iterable[Mapping[str, Any]], first: str) -> list[str]:
-    """The fields of all rows, the key's before the others."""
-    found = {first: None}
-    for row in rows:
-        found |= dict.fromkeys(row)
-    found.pop("attributes", None)
-    return [*found]
 
 
 def line(row: Mapping[str, Any], names: Sequence[str]) -> bytes:
@@ -75,7 +58,14 @@ def line(row: Mapping[str, Any], names: Sequence[str]) -> bytes:
         if value is _ABSENT:
             cells.append("")
         elif isinstance(value, str):
-            cells.append(_text(name, value))
+            if not value or value.isspace():
+                # Salesforce cuts blanks off: nothing is left, and an empty cell says nothing.
+                cells.append(CLEAR)
+                continue
+            if len(value) > _LONGEST_CELL or "#" in value:
+                _check(name, value)
+            # In quotes, so that commas, line breaks and blanks around it stay what they are.
+            cells.append('"' + value.replace('"', '""') + '"')
         else:
             cells.append(_other(value))
     said = ",".join(cells)
@@ -84,16 +74,11 @@ def line(row: Mapping[str, Any], names: Sequence[str]) -> bytes:
     return said.encode("utf-8", "replace")
 
 
-def _text(name: str, value: str) -> str:
-    """A text in quotes: so commas, line breaks and blanks around it stay what they are."""
+def _check(name: str, value: str) -> None:
     if len(value) > _LONGEST_VALUE:
         raise TooLongError(name)
-    plain = value.strip()
-    if not plain:
-        return CLEAR  # Salesforce cuts blanks off: nothing is left, and an empty cell says nothing
-    if plain.upper() == CLEAR or len(value) > _LONGEST_CELL:
+    if len(value) > _LONGEST_CELL or value.strip().upper() == CLEAR:
         raise UnfitError("a text that would clear the field, or be too long to be told of")
-    return '"' + value.replace('"', '""') + '"'
 
 
 def _other(value: Any) -> str:
@@ -108,22 +93,38 @@ def _other(value: Any) -> str:
     raise UnfitError("neither text nor number")
 
 
-def file(
-    keys: Sequence[str], lines: Mapping[str, bytes], names: Sequence[str], most: int = MOST_BYTES
-) -> tuple[File, Sequence[str]]:
-    """A file of the first records, as many as it takes, and the keys of those that are left."""
-    parts = [",".join(names).encode()]
-    size = len(parts[0]) + 1
-    for place, key in enumerate(keys):
-        size += len(lines[key]) + 1
-        if size > most and place:
-            return _filed(parts, keys[:place]), keys[place:]
-        parts.append(lines[key])
-    return _filed(parts, keys), ()
+class Writing:
+    """A file that is being written.
 
+    Args:
+        most: bytes it may have; its first line it takes in any case.
+    """
 
-def _filed(parts: list[bytes], keys: Sequence[str]) -> File:
-    return File(b"\n".join([*parts, b""]), [*keys])
+    def __init__(self, names: Sequence[str], most: int = MOST_BYTES) -> None:
+        self._names = names
+        self._most = most
+        self._body = io.BytesIO()
+        self._body.write(",".join(names).encode() + b"\n")
+        self._lines = 0
+
+    def takes(self, row: Mapping[str, Any]) -> bool:
+        """Add a record's line, if there is room for it.
+
+        Raises:
+            TooLongError, UnfitError: see :func:`line`.
+        """
+        said = line(row, self._names)
+        if self._lines and self._body.tell() + len(said) >= self._most:
+            return False
+        self._body.write(said)
+        self._body.write(b"\n")
+        self._lines += 1
+        return True
+
+    def body(self) -> bytes:
+        """The file; what was written is not kept."""
+        found, self._body = self._body.getvalue(), io.BytesIO()
+        return found
 
 
 def answers(chunks: Iterable[bytes], key: str) -> Iterator[Answer]:

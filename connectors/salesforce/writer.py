@@ -51,7 +51,7 @@ class Writer:
         self._zones = zones
         self._org = org
         self._bulk = bulk
-        self._bulk_above = max(MOST, bulk_above)
+        self._bulk_above = bulk_above
 
     def upsert(self, obj: CrmObject, writes: Sequence[Write]) -> dict[str, Outcome]:
         """Outcomes by key. What has no id yet is made in the object's last place."""
@@ -91,17 +91,32 @@ class Writer:
         }
 
     def _write(self, place: Place, writes: Sequence[Write], out: dict[str, Outcome]) -> None:
-        rows = {w.key: row for w in writes if (row := self.row(place, w, out)) is not None}
-        left = [w for w in writes if w.key in rows]
+        left = list(writes)
         if len(left) > self._bulk_above:
-            known = self._schemas.of(place)
-            key = "Id" if left[0].crm_id else known.key
-            done = self._bulk.write(Target(place.sobject, key, frozenset(known.kinds)), rows)
-            out |= done.outcomes
-            again = set(done.again)
-            left = [w for w in left if w.key in again]
+            left = self._in_bulk(place, left, out)
         for start in range(0, len(left), MOST):
-            self.send(place, left[start : start + MOST], rows, out)
+            part = left[start : start + MOST]
+            rows = {w.key: row for w in part if (row := self.row(place, w, out)) is not None}
+            self.send(place, [w for w in part if w.key in rows], rows, out)
+
+    def _in_bulk(
+        self, place: Place, writes: Sequence[Write], out: dict[str, Outcome]
+    ) -> list[Write]:
+        """Write records, all known by their id or none, by bulk jobs; what is left for calls."""
+        known, by_key = self._schemas.of(place), {w.key: w for w in writes}
+        key = "Id" if writes[0].crm_id else known.key
+        target = Target(place.sobject, key, frozenset(known.kinds))
+        said: set[str] = set().union(*(w.properties for w in writes))
+        names = sorted({known.names.api(name) for name in said} | set(place.completed))
+        done = self._bulk.write(target, names, by_key, lambda k: self.row(place, by_key[k], out))
+        out |= done.outcomes
+        return [by_key[k] for k in done.again]
+
+    def looked(self, place: Place, key: str) -> bool:
+        """Whether jobs of an earlier process were looked for; ``key`` by the hub's name, or Id."""
+        known = self._schemas.knows(place)
+        api = self._schemas.of(place).key if known and key != "Id" else key
+        return self._bulk.looked(place.sobject, api)
 
     # Rows
 

@@ -162,5 +162,7 @@ def _route(request: Request) -> str:
     parts = found[1] if found else [p for p in request.path.split("/") if p]
     if parts[:1] == ["sobjects"]:
         parts = parts[:3] if len(parts) == 4 else parts
+    if parts[:1] == ["jobs"]:  # a look at one job is no look at all of them
+        parts = ["JOB" if any(c.isdigit() for c in p) else p for p in parts]
     fixed = [p for p in parts if not any(c.isdigit() for c in p)]
     return f"{request.method} {'/'.join(fixed) or '?'}"

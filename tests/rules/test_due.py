@@ -16,8 +16,9 @@ import pytest
 import sqlalchemy as sa
 
 from mapping.rules import Expr, Scope, condition, instant
-from state.rules_due import NEVER, earliest_due, first_match
+from state.rules_due import earliest_due, first_match
 from state.rules_sql import RuleCompiler
+from state.schema import NEVER
 from tests.rules import world
 from tests.rules.generator import DEFINITIONS, Generator, accepted
 

@@ -47,7 +47,7 @@ def pay(connection: Connection, client_id: str, number: str, at: int, **more: An
         "source": "psp", "direction": "deposit", "status": "succeeded", "amount_minor": 100,
         "base_minor": 100, "fee_base_minor": 1, "opened_at": at, "version_at": at,
     }  # fmt: skip
-    values |= {"status_at": at, "method": f"method of {number}", **more}
+    values |= {"status_at": at, "reached_at": at, "method": f"method of {number}", **more}
     insert = sa.insert(schema.payment)
     connection.execute(
         insert.values(brand="alpha", client_id=client_id, external_id=number, **values)
@@ -77,7 +77,7 @@ def test_a_client_without_anything_has_the_defaults(store: Store) -> None:
     assert found["total_deposits"] == found["payment_fees"] == found["refunds_chargebacks"] == 0
     assert (found["kyc_status"], found["last_attempt_outcome"]) == ("not_started", "none")
     assert found["first_deposit_at"] is found["second_deposit_at"] is None
-    assert found["facts_due_at"] == fact_sides.NEVER
+    assert found["facts_due_at"] == schema.NEVER
 
 
 @pytest.mark.parametrize("ids", [("a", "ab"), ("10", "9"), ("Z", "ä"), ("x\x01y", "z\x01")])
@@ -115,12 +115,8 @@ def test_an_instant_before_1970_sorts_and_is_found_again(store: Store) -> None:
 def test_the_first_time_a_status_was_reached_counts(store: Store) -> None:
     with store.transaction("test") as connection:
         client(connection, "C1")
-        pay(connection, "C1", "1", T0 + 9)
+        pay(connection, "C1", "1", T0 + 9, reached_at=T0 + 1)
         pay(connection, "C1", "2", T0 + 5)
-        reached = {"source": "psp", "kind": "payment", "external_id": "1", "attempt": 0}
-        connection.execute(
-            sa.insert(schema.milestone).values(**reached, status="succeeded", first_at=T0 + 1)
-        )
         found = facts(connection)
     assert (found["first_deposit_at"], found["second_deposit_at"]) == (T0 + 1, T0 + 5)
     assert found["last_attempt_method"] == "method of 2"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -79,6 +80,19 @@ def test_the_newest_version_wins_and_the_earliest_milestone_stays(store: Store) 
                if r["kind"] == "payment"}  # fmt: skip
     assert reached == {"failed": T0 + MINUTE, "succeeded": T0 + 3 * MINUTE}
     assert [r["kind"] for r in rows(store, schema.journal)].count("payment") == 3
+
+
+def test_a_payment_knows_when_it_first_reached_its_status(store: Store) -> None:
+    """Whatever comes first: of the same status, the earliest; of another, nothing."""
+    failed, succeeded = PaymentStatus.FAILED, PaymentStatus.SUCCEEDED
+    versions = ((failed, 1), (succeeded, 2), (succeeded, 3))
+    for n, order in enumerate(permutations(versions)):
+        for status, minute in order:
+            take(store, payment("7", status, T0 + minute * MINUTE, f"one by one {n}"))
+        take(store, *[payment("7", s, T0 + m * MINUTE, f"together {n}") for s, m in order])
+    reached = {row["reached_at"] for row in rows(store, schema.payment)}
+    assert reached == {T0 + 2 * MINUTE}
+    assert len(rows(store, schema.payment)) == 12
 
 
 def test_the_same_version_twice_does_nothing(store: Store) -> None:

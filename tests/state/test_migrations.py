@@ -102,6 +102,16 @@ def test_a_fact_without_a_column_gets_one_and_touches_every_client(store: Store)
     assert _touched(store) == {("north", "C1"), ("north", "C2"), ("south", "C1")}
 
 
+def _back_to(connection: sa.Connection, version: str) -> None:
+    """Undo what the migrations since did to tables that were there before."""
+    operations = Operations(MigrationContext.configure(connection))
+    operations.drop_column("payment", "reached_at")
+    for table, column in (("fact", "facts_due_at"), ("profile", "due_at")):
+        operations.drop_index(f"{table}_due", table)
+        operations.create_index(f"ix_{table}_{column}", table, [column])
+    connection.execute(sa.text("UPDATE alembic_version SET version_num = :v"), {"v": version})
+
+
 def test_partners_of_before_become_companies(store: Store) -> None:
     store.migrate()
     p, t = schema.partner, schema.touched_partner
@@ -117,10 +127,29 @@ def test_partners_of_before_become_companies(store: Store) -> None:
         operations.drop_table("digest")
         operations.drop_index("episode_digest", "episode")
         operations.drop_column("episode", "digest")
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+        _back_to(connection, "0002")
     store.migrate()
     with store.engine.connect() as connection:
         assert connection.execute(sa.select(t)).all() == [("north", "A-1")]
+
+
+def test_payments_of_before_know_when_they_reached_their_status(store: Store) -> None:
+    store.migrate()
+    p = schema.payment
+    with store.engine.begin() as connection:
+        for number, status_at in (("1", 30), ("2", 40)):
+            row = {"brand": "north", "client_id": "C1", "source": "psp", "external_id": number}
+            row |= {"status": "succeeded", "status_at": status_at}
+            connection.execute(sa.insert(p).values(**row))
+        for attempt, status, at in ((0, "succeeded", 20), (0, "failed", 5), (1, "succeeded", 7)):
+            reached = {"source": "psp", "kind": "payment", "external_id": "1"}
+            reached |= {"attempt": attempt, "status": status, "first_at": at}
+            connection.execute(sa.insert(schema.milestone).values(**reached))
+        _back_to(connection, "0005")
+    store.migrate()
+    with store.engine.connect() as connection:
+        reached_at = sa.select(p.c.external_id, p.c.reached_at).order_by(p.c.external_id)
+        assert connection.execute(reached_at).all() == [("1", 20), ("2", 40)]
 
 
 def test_a_newer_database_is_refused(store: Store) -> None:
