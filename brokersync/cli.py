@@ -151,6 +151,13 @@ def simulate(context: typer.Context) -> None:
 def init_command(
     folder: Annotated[Path, typer.Argument(help="Where to; here if not given.")] = Path(),
     crm_: Annotated[str, typer.Option("--crm", help="The CRM: hubspot, salesforce.")] = "hubspot",
+    object_model: Annotated[
+        str,
+        typer.Option(
+            help="What stands for a client in Salesforce: contact, person_account, "
+            "lead_then_contact."
+        ),
+    ] = init.OBJECT_MODELS[0],
     sources: Annotated[
         str, typer.Option(help="What you have, of registry, sumsub and paymentiq.")
     ] = ",".join(init.SOURCES),
@@ -165,7 +172,9 @@ def init_command(
 ) -> None:
     """Write a commented configuration, the rule set and a list of secrets into a folder."""
     named = [s.strip() for s in sources.split(",") if s.strip()]
-    choices = init.Choices(folder, crm_, named, brand, zone, currency, simulate, force)
+    choices = init.Choices(
+        folder, crm_, object_model, named, brand, zone, currency, simulate, force
+    )
     init.init(Output(as_json=json_), SystemClock(), choices)
 
 

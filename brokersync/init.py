@@ -22,6 +22,8 @@ _HISTORY = timedelta(days=90)
 _START_S, _LOOK_S = 60.0, 0.25
 CONFIG, RULES, SECRETS, EXAMPLE = "brokersync.yaml", "rules.yaml", ".env", ".env.example"
 CRMS = ("hubspot", "salesforce")
+OBJECT_MODELS = ("contact", "person_account", "lead_then_contact")
+"""What stands for a client in Salesforce."""
 SOURCES = ("registry", "sumsub", "paymentiq", "mt5_sql", "cellxpert", "zendesk")
 
 
@@ -31,6 +33,7 @@ class Choices:
 
     folder: Path
     crm: str = "hubspot"
+    object_model: str = "contact"
     sources: Sequence[str] = SOURCES
     brand: str = "main"
     zone: str = "UTC"
@@ -69,7 +72,7 @@ def init(out: Output, clock: Clock, choices: Choices) -> None:
     now = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
     _head(draft, brands)
     _connections(draft, choices, brands, now - _HISTORY)
-    _destination(draft, choices.crm)
+    _destination(draft, choices)
     _teams(draft, choices.crm)
     _rates(draft, brands)
     secrets = SECRETS if world else EXAMPLE
@@ -112,6 +115,11 @@ def _brands(choices: Choices, world: Mapping[str, Any]) -> dict[str, BrandSettin
     """The brands, checked."""
     if choices.crm not in CRMS:
         raise ConfigError(f"--crm {choices.crm[:40]!r} is not known; there is: {', '.join(CRMS)}")
+    if choices.object_model not in OBJECT_MODELS:
+        there, told = ", ".join(OBJECT_MODELS), choices.object_model[:40]
+        raise ConfigError(f"--object-model {told!r} is not known; there is: {there}")
+    if choices.object_model != OBJECT_MODELS[0] and choices.crm != "salesforce":
+        raise ConfigError("--object-model is Salesforce's: say --crm salesforce, too")
     for source in choices.sources:
         if source not in SOURCES:
             known = ", ".join(SOURCES)
@@ -289,12 +297,12 @@ _BY_BRAND: Mapping[str, Callable[[_Part], None]] = {
 }
 
 
-def _destination(draft: _Draft, crm: str) -> None:
+def _destination(draft: _Draft, choices: Choices) -> None:
     draft.add("\n\ndestinations:")
-    _BY_CRM[crm](draft, draft.world.get(crm, {}))
+    _BY_CRM[choices.crm](draft, draft.world.get(choices.crm, {}), choices)
 
 
-def _hubspot(draft: _Draft, known: Mapping[str, Any]) -> None:
+def _hubspot(draft: _Draft, known: Mapping[str, Any], _choices: Choices) -> None:
     draft.add(f"""
   hubspot:
     type: hubspot{_base_url(known)}
@@ -303,7 +311,7 @@ def _hubspot(draft: _Draft, known: Mapping[str, Any]) -> None:
 """)
 
 
-def _salesforce(draft: _Draft, known: Mapping[str, Any]) -> None:
+def _salesforce(draft: _Draft, known: Mapping[str, Any], choices: Choices) -> None:
     key = draft.secret("SALESFORCE_CONSUMER_KEY", known.get("consumer_key"))
     draft.add(f"""
   salesforce:  # by an External Client App: connectors/salesforce/README.md says how to make one
@@ -321,10 +329,15 @@ def _salesforce(draft: _Draft, known: Mapping[str, Any]) -> None:
     username: hub@your-domain.example  # the integration user
     private_key: {draft.secret("SALESFORCE_PRIVATE_KEY")}
 """)
-    draft.add("    share: 0.8  # of the org's daily calls, of which all its programs take")
+    draft.add(f"""
+    # What stands for a client: contact, person_account, or lead_then_contact (a lead until your
+    # people convert it, its contact from then on). Choose once.
+    object_model: {choices.object_model}
+    share: 0.8  # of the org's daily calls, of which all its programs take
+""")
 
 
-_BY_CRM: Mapping[str, Callable[[_Draft, Mapping[str, Any]], None]] = {
+_BY_CRM: Mapping[str, Callable[[_Draft, Mapping[str, Any], Choices], None]] = {
     "hubspot": _hubspot,
     "salesforce": _salesforce,
 }

@@ -15,16 +15,22 @@ API_VERSION = "62.0"
 
 
 def organisation(world: Time, **options: Any) -> SalesforceFake:
-    """An organisation in which the world's teams work. ``options``: see `SalesforceFake`."""
+    """An organisation in which the world's teams work, and the hub may do no more than it needs.
+
+    Args:
+        options: see `SalesforceFake`.
+    """
     users = [
         FakeUser(o.email, o.last_name, o.first_name, o.email, active=not o.archived)
         for o in OWNERS
         if o.kind == "PERSON"
     ]
     queues = [FakeQueue(_name(o.first_name), o.first_name) for o in OWNERS if o.kind == "QUEUE"]
-    return SalesforceFake(
-        world, apps=(APP,), users=(INTEGRATION, *users), queues=tuple(queues), **options
-    )
+    usual: dict[str, Any] = {"view_all_data": False, "apps": (APP,), "users": (INTEGRATION, *users)}
+    fake = SalesforceFake(world, queues=tuple(queues), **(usual | options))
+    for sobject in ("Account", "Contact", "Lead", "Task"):
+        fake.deny(sobject, "delete")
+    return fake
 
 
 def owner_ids(fake: SalesforceFake) -> dict[str, str]:

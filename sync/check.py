@@ -185,11 +185,11 @@ def _scopes(look: Look, crm: Destination, lacking: list[str]) -> Iterator[Findin
         return
     if scopes.missing:
         text = f"missing: {', '.join(scopes.missing)}"
-        yield look.finding("scopes", Level.PROBLEM, text, "give them to the token")
+        yield look.finding("scopes", Level.PROBLEM, text, "give them to the token or its user")
     lacking += scopes.to_install
     if scopes.excess:
         text = f"more than is needed: {', '.join(scopes.excess)}"
-        yield look.finding("scopes", Level.WARNING, text, "take them from the token")
+        yield look.finding("scopes", Level.WARNING, text, "take them from the token or its user")
     if not (scopes.missing or scopes.excess):
         yield look.finding("scopes", Level.OK, "all that is needed, nothing more")
 
@@ -209,7 +209,7 @@ def _properties(
         yield look.finding("properties", Level.WARNING, text, todo)
         if lacking:
             text = f"missing for `brokersync crm install`: {', '.join(lacking)}"
-            todo = "give it to the token until the properties are there"
+            todo = "give it to the token or its user until the properties are there"
             yield look.finding("properties", Level.WARNING, text, todo)
     elif not plan.clashes:
         yield look.finding("properties", Level.OK, f"all {plan.present} are there")
@@ -227,7 +227,7 @@ def _companies(
     """Whether partners become companies, beside properties that are only to be installed."""
     scopes = crm.scopes()
     lacking = scopes.companies if scopes else ()
-    todo = f"give the token: {', '.join(lacking)}" if lacking else ""
+    todo = f"give the token or its user: {', '.join(lacking)}" if lacking else ""
     if why := plan.off or "; ".join(clashes):
         yield look.finding("companies", Level.WARNING, f"off: {why}", todo)
     elif not plan.missing(CrmObject.COMPANY):

@@ -27,7 +27,7 @@ from connectors.destination import (
     Write,
     bounded,
 )
-from connectors.salesforce import errors, forecast, install, schema, setup, tasks
+from connectors.salesforce import errors, forecast, install, rights, schema, setup, tasks
 from connectors.salesforce.bulk import Bulk
 from connectors.salesforce.client import MOST, SalesforceClient
 from connectors.salesforce.manifest import MANIFEST
@@ -96,8 +96,8 @@ class SalesforceDestination:
         return f"the integration user may not: {', '.join(missing)}" if missing else ""
 
     def scopes(self) -> Scopes | None:
-        """None: what the integration user may do beyond need is not asked for yet."""
-        return None
+        """What the integration user may do beyond and short of need; None: it may not know."""
+        return rights.scopes(self._client, self._schemas, self._places)
 
     def describe(self, obj: CrmObject) -> Mapping[str, CrmProperty]:
         """The org's live schema, by the hub's names; of several places, what all of them take."""

@@ -84,7 +84,11 @@ class Names:
         self._found: dict[str, str] = {}  # asked for each field of each record
 
     def api(self, name: str) -> str:
-        """Salesforce's name of a property, as the org spells it if it has it."""
+        """Salesforce's name of a property, as the org spells it if it has it.
+
+        Raises:
+            ConfigError: Salesforce takes no such name.
+        """
         if name not in self._found:
             self._found[name] = self._api(name)
         return self._found[name]

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from simulator.salesforce.fields import Field, fixed, flag, link, moment, number, picklist, text
+from simulator.salesforce.fields import (
+    Field,
+    fixed,
+    flag,
+    link,
+    moment,
+    number,
+    picklist,
+    spaced,
+    text,
+)
 
 OWNERS = ("Group", "User")
 TASK_STATUSES = (
@@ -217,11 +227,19 @@ ORGANIZATION = Standard("Organization", "00D", "Organization", "Organizations", 
     ),
 ))  # fmt: skip
 
+USER_PERMISSIONS = (
+    "ApiEnabled", "ViewSetup", "CustomizeApplication", "ManageProfilesPermissionsets",
+    "AssignPermissionSets", "ViewAllData", "ModifyAllData", "ManageUsers", "AuthorApex",
+    "BulkApiHardDelete", "DataExport",
+)  # fmt: skip
+"""Rights of a permission set: fields ``Permissions...`` (documented; a choice of some 200)."""
+
 PERMISSION_SET = Standard("PermissionSet", "0PS", "Permission Set", "Permission Sets", _own(
     text("Name", 80, nillable=False, unique=True),
     text("Label", 80, nillable=False),
     text("Description", 255),
     flag("IsOwnedByProfile"),
+    *(flag(f"Permissions{name}", label=spaced(name)) for name in USER_PERMISSIONS),
 ))  # fmt: skip
 
 FIELD_PERMISSIONS = Standard(

@@ -181,8 +181,13 @@ class Orders:
             self.org.frozen.add((self.org.table(sobject).name, field.lower()))
             self.org.forget_views()
 
+    def entitle(self, right: str, *, given: bool = True) -> None:
+        """Give the hub's user a right of the whole org ("ModifyAllData"), or take it."""
+        with self._lock:
+            setup.entitle(self.org, right, given=given)
+
     def deny(self, sobject: str, *rights: str) -> None:
-        """Take rights ("read", "create", "edit") on an object from the hub's user."""
+        """Take rights ("read", "create", "edit", "delete") on an object from the hub's user."""
         with self._lock:
             self.org.denied |= {(self.org.table(sobject).name, right) for right in rights}
 

@@ -135,7 +135,7 @@ class Org:
         return self.table(sobject).rows[row_id]
 
     def may(self, table: Table, right: str) -> bool:
-        """Whether the hub's user has a right ("read", "create", "edit") on an sObject."""
+        """Whether the hub's user has a right ("read", "create", "edit", "delete") on an sObject."""
         return (table.name, right) not in self.denied
 
     # Who sees what

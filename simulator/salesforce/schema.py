@@ -84,10 +84,11 @@ def describe(org: Org, call: Call, table: Table) -> Response:
 def _summary(org: Org, call: Call, table: Table) -> dict[str, Any]:
     place = f"{call.base}/sobjects/{table.name}"
     readonly = table.name in READ_ONLY
+    deletable = not readonly and table.name != "User" and org.may(table, "delete")
     return {
         "createable": not readonly and org.may(table, "create"),
         "custom": False,
-        "deletable": not readonly and table.name != "User",
+        "deletable": deletable,
         "keyPrefix": table.prefix,
         "label": table.label,
         "labelPlural": table.plural,

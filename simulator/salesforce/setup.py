@@ -40,12 +40,40 @@ def settle_in(
             more = {"SobjectType": "Account", "IsActive": True, "IsPersonType": person}
             new(org, "RecordType", told | more)
     _statuses(org)
+    _profile(org, ids[users[0].username])
     for queue in queues:
         group = {"Name": queue.name or queue.developer_name, "Type": "Queue"}
         row_id = new(org, "Group", group | {"DeveloperName": queue.developer_name})
         for sobject in queue.sobjects:
             new(org, "QueueSobject", {"QueueId": row_id, "SobjectType": sobject})
     return ids
+
+
+PROFILE = "X00e000000000001"
+
+
+def _profile(org: Org, hub_id: str) -> None:
+    """The permission set behind the profile of the hub's user.
+
+    Documented: every profile has one, its users are assigned to it. Which rights it has is ours:
+    those of an integration user who may install.
+    """
+    told = {"Name": PROFILE, "Label": "Integration", "IsOwnedByProfile": True}
+    rights = {"ApiEnabled", "ViewSetup", "ManageProfilesPermissionsets", "AssignPermissionSets"}
+    rights |= {"ViewAllData"} if org.choices.view_all_data else set()
+    rights |= {"CustomizeApplication"} if org.choices.may_customize else set()
+    told |= {f"Permissions{right}": True for right in rights}
+    set_id = new(org, "PermissionSet", told)
+    new(org, "PermissionSetAssignment", {"PermissionSetId": set_id, "AssigneeId": hub_id})
+
+
+def entitle(org: Org, right: str, *, given: bool) -> None:
+    """Give the hub's user a right by its profile, or take it."""
+    sets = org.table("PermissionSet")
+    (row,) = [row for row in sets.live() if row["Name"] == PROFILE]
+    sets.put(row["Id"], row | {f"Permissions{right}": given})
+    org.choices.may_customize = bool(org.row("PermissionSet", row["Id"]).get(
+        "PermissionsCustomizeApplication"))  # fmt: skip
 
 
 def _user(user: FakeUser) -> Values:

@@ -65,6 +65,7 @@ def update(org: Org, caller: Caller, table: Table, row_id: str, sent: Mapping[st
 
 def delete(org: Org, caller: Caller, table: Table, row_id: str) -> None:
     """Put a record into the recycle bin."""
+    _permitted(org, caller, table, "delete")
     old = existing(table, row_id)
     if table.name in READ_ONLY or table.name == "User":
         raise no_such_operation(table.name, "delete")

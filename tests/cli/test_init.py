@@ -12,6 +12,7 @@ import pytest
 from brokersync import bootstrap, init
 from brokersync.init import Choices
 from brokersync.output import Output
+from connectors.salesforce.model import CLIENTS
 from mapping.errors import ConfigError
 from simulator.story import World
 from tests.clock import WorldClock
@@ -76,6 +77,15 @@ def test_salesforce_by_either_way_of_signing_in(
     assert ('queue: "00G1"' if simulated else "00G5e") in text
 
 
+@pytest.mark.parametrize("model", init.OBJECT_MODELS)
+def test_what_stands_for_a_client_in_salesforce_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    _init(folder=tmp_path, crm="salesforce", object_model=model)
+    (settings,) = _load(tmp_path, monkeypatch).settings.destinations.values()
+    assert settings["object_model"] == model
+
+
 @pytest.mark.parametrize(
     "sources", [["registry"], ["registry", "sumsub"], ["registry", "paymentiq"], init.SOURCES]
 )
@@ -101,6 +111,7 @@ def test_what_it_writes_loads(
 def test_it_knows_every_connector() -> None:
     assert set(init.SOURCES) == set(bootstrap.SOURCES)
     assert set(init.CRMS) == set(bootstrap.DESTINATIONS)
+    assert set(init.OBJECT_MODELS) == set(CLIENTS)
 
 
 def test_a_simulation_fills_everything_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,6 +141,8 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     ("choices", "named"),
     [
         ({"crm": "pipedrive"}, "--crm 'pipedrive' is not known; there is: hubspot"),
+        ({"crm": "salesforce", "object_model": "lead"}, "--object-model 'lead' is not known"),
+        ({"object_model": "person_account"}, "say --crm salesforce"),
         ({"sources": ["registry", "onfido"]}, "--sources 'onfido'"),
         ({"sources": []}, "--sources needs registry"),
         ({"sources": ["sumsub"]}, "--sources needs registry"),

@@ -380,7 +380,6 @@ def test_a_custom_trigger_that_fails_is_the_orgs_own(org: SalesforceRig) -> None
 def test_the_check_asks_for_what_a_sync_needs(org: SalesforceRig) -> None:
     whole: Destination = org.crm  # the type checker's to prove
     whole.check()
-    assert whole.scopes() is None
     assert org.crm.lacks(CONTACT) == ""
     assert org.crm.lacks(CrmObject.COMPANY) == ""
     assert STAGE.name in org.crm.describe(CONTACT)
