@@ -26,7 +26,7 @@ from sqlalchemy.engine import Connection
 from mapping.fact import FactDef
 from mapping.facts import CATALOGUE
 from mapping.facts_more import WINDOW_MS
-from state import fact_calendar, fact_sides, schema
+from state import fact_calendar, fact_sides, schema, statistics
 from state.fact_calendar import CALENDAR, Figures
 from state.fact_payments import BACK, PAID, deposit, filling_paid, key, keyed, withdrawal
 from state.fact_sides import BY_VIEW, SIDES
@@ -72,6 +72,13 @@ def compute(connection: Connection, brand: str, psp_horizon: int, figures: Figur
         figures: what of the brand's policy facts depend on.
     """
     values = {"psp_horizon": psp_horizon, "work_brand": brand}
+    with statistics.planned_anew(connection):
+        _compute(connection, brand, values, figures)
+
+
+def _compute(
+    connection: Connection, brand: str, values: Mapping[str, Any], figures: Figures
+) -> None:
     _fill_payments(connection, values)
     used = tuple(one for one in SIDES if one.used(connection, brand))
     for one in SIDES:

@@ -7,6 +7,8 @@ row. SQLite plans by its indexes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,6 +40,25 @@ def _analyze(element: _Analyze, compiler: Any, **_: Any) -> str:
     }
     columns = ", ".join(quoted.quote(c.name) for c in table.columns if c.name in keys)
     return f"ANALYZE {quoted.format_table(table)} ({columns})"
+
+
+@contextmanager
+def planned_anew(connection: Connection) -> Iterator[None]:
+    """Have PostgreSQL plan each statement for what it is asked just then.
+
+    Of statements over temporary tables, it would keep a plan made for ten rows, and follow it with
+    ten thousand. To plan one costs as much as to compute a few clients.
+    """
+    postgres = connection.dialect.name == "postgresql"
+    if postgres:
+        connection.execute(_ANEW)
+    yield
+    if postgres:
+        connection.execute(_USUAL)
+
+
+_ANEW = sa.text("SET LOCAL plan_cache_mode = force_custom_plan")
+_USUAL = sa.text("SET LOCAL plan_cache_mode = auto")
 
 
 def refresh(connection: Connection) -> None:
