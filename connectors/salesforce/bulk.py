@@ -94,7 +94,6 @@ class Bulk:
         self._deadline_s = deadline_s
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
-        self._at_work: set[str] = set()  # jobs of this process that go on
         self._left_behind: set[str] = set()  # jobs that could not be aborted
         self._looked: set[tuple[str, str]] = set()  # for jobs of an earlier process
 
@@ -143,7 +142,6 @@ class Bulk:
         except BrokersyncError:
             self._abort(job_id)
             raise
-        self._at_work.discard(job_id)
         state = told["state"]
         failure = None if state == "JobComplete" else errors.of_job(told, job_id)
         ended = _Ended(dict(part.sent_as), failure, state == "Failed")
@@ -183,7 +181,6 @@ class Bulk:
             job_id = of_form(told["id"], _ID)
         if not job_id:
             raise unexpected("bulk job: no id")
-        self._at_work.add(job_id)
         return job_id
 
     def _close(self, job_id: str) -> None:
@@ -234,7 +231,6 @@ class Bulk:
     def _abort(self, job_id: str) -> None:
         """End a job that was given up; if that cannot be now, before the next one."""
         self._left_behind.add(job_id)
-        self._at_work.discard(job_id)
         try:
             self._client.call("PATCH", f"{_JOBS}/{job_id}", body={"state": "Aborted"})
         except errors.RefusalError:
@@ -252,7 +248,10 @@ class Bulk:
                     self._abort(job_id)
 
     def _settle(self, target: Target) -> None:
-        """Abort what an earlier process, ended in the midst of it, left to run."""
+        """Abort what an earlier process, ended in the midst of it, left to run.
+
+        Before the first job of its kind, so that none of this process is among them.
+        """
         with self._lock:
             if not self.looked(target.sobject, target.key):
                 for job_id in self._unfinished(target):
@@ -270,7 +269,7 @@ class Bulk:
             told = self._client.call("GET", _JOBS, params={"jobType": "V2Ingest"})
             with reading("bulk jobs"):
                 jobs = [job for job in told["records"] if target.is_job(job)]
-                jobs = [j for j in jobs if j["state"] not in _OVER and j["id"] not in self._at_work]
+                jobs = [job for job in jobs if job["state"] not in _OVER]
                 mine = self._client.user_id() if jobs else ""
                 return [of_form(j["id"], _ID) for j in jobs if j["createdById"] == mine]
         except (errors.RefusalError, ConfigError) as refused:
