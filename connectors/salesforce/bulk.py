@@ -13,7 +13,7 @@ import logging
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,10 +115,11 @@ class Bulk:
         self._settle(target)
         done = Done()
         columns = [target.key, *(n for n in names if n in target.fields and n != target.key)]
+        strange = {*names} - target.fields
         failures = 0
         left = deque(keys)
         while left:
-            part = _Part(sheet.Writing(columns, self._most_bytes), target)
+            part = _Part(sheet.Writing(columns, self._most_bytes), target.key, strange)
             part.fill(left, row_of, done)
             if not part.sent_as:
                 return done
@@ -299,10 +300,14 @@ def _waits() -> Iterator[float]:
 
 @dataclass(slots=True)
 class _Part:
-    """A file and the keys of its lines, key as sent -> hub's key."""
+    """A file and the keys of its lines, key as sent -> hub's key.
+
+    ``strange``: fields the org does not have, of which one fails the whole file.
+    """
 
     sheet: sheet.Writing
-    target: Target
+    key: str
+    strange: Set[str]
     sent_as: dict[str, str] = field(default_factory=dict)
 
     def fill(self, left: deque[str], row_of: RowOf, done: Done) -> None:
@@ -313,10 +318,10 @@ class _Part:
             try:
                 if row is None:
                     pass
-                elif not row.keys() - self.target.fields <= {"attributes"}:
+                elif self.strange and not self.strange.isdisjoint(row):
                     done.again.append(key)
                 elif self.sheet.takes(row):
-                    self.sent_as[str(row[self.target.key])] = key
+                    self.sent_as[str(row[self.key])] = key
                 else:
                     return
             except sheet.TooLongError as error:
