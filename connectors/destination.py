@@ -349,3 +349,20 @@ class Destination(Protocol):
 
     def close(self) -> None:
         """Give back connections."""
+
+
+class OneWay:
+    """The forecasts of a CRM that has one way to write, however many records."""
+
+    batch: int
+
+    def batch_of(self, obj: CrmObject, pending: int) -> int:
+        """Always the same."""
+        del obj, pending
+        return self.batch
+
+    def cost(self, obj: CrmObject, work: Work, once: set[str]) -> Cost:
+        """A call for each kind of work: a batch is no larger than such a CRM takes at once."""
+        del obj, once
+        kinds = (work.created, work.updated, work.linked, work.read, work.look)
+        return Cost(sum(bool(kind) for kind in kinds))

@@ -17,15 +17,14 @@ from connectors.destination import (
     Addressed,
     CallCount,
     Changed,
-    Cost,
     CrmObject,
     CrmProperty,
     CrmRecord,
     NoRightError,
+    OneWay,
     Outcome,
     Owner,
     Scopes,
-    Work,
     Write,
     bounded,
 )
@@ -56,7 +55,7 @@ _LINKS = 1000  # documented: 2,000 for writing, 1,000 for reading
 _SAME_FOR_ALL = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"})
 
 
-class HubSpotDestination:
+class HubSpotDestination(OneWay):
     """See :class:`connectors.destination.Destination`. Safe to use from several threads.
 
     Args:
@@ -348,16 +347,6 @@ class HubSpotDestination:
                 str(row["from"]["id"]): frozenset(str(to["toObjectId"]) for to in row["to"])
                 for row in answer["results"]
             }
-
-    def batch_of(self, obj: CrmObject, pending: int) -> int:
-        """Always the same: HubSpot has no other way for many."""
-        del obj, pending
-        return self.batch
-
-    def cost(self, obj: CrmObject, work: Work, once: set[str]) -> Cost:
-        """A call for each kind of work: a batch is no larger than HubSpot takes at once."""
-        del obj, once
-        return Cost(work.kinds)
 
     def upsert(self, obj: CrmObject, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Write records by the hub's key; the outcomes are in the order of ``writes``.

@@ -13,7 +13,7 @@ import logging
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,7 +94,6 @@ class Bulk:
         self._deadline_s = deadline_s
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
-        self._at_work: set[str] = set()  # jobs of this process that go on
         self._left_behind: set[str] = set()  # jobs that could not be aborted
         self._looked: set[tuple[str, str]] = set()  # for jobs of an earlier process
 
@@ -116,10 +115,11 @@ class Bulk:
         self._settle(target)
         done = Done()
         columns = [target.key, *(n for n in names if n in target.fields and n != target.key)]
+        strange = {*names} - target.fields
         failures = 0
         left = deque(keys)
         while left:
-            part = _Part(sheet.Writing(columns, self._most_bytes), target)
+            part = _Part(sheet.Writing(columns, self._most_bytes), target.key, strange)
             part.fill(left, row_of, done)
             if not part.sent_as:
                 return done
@@ -143,7 +143,6 @@ class Bulk:
         except BrokersyncError:
             self._abort(job_id)
             raise
-        self._at_work.discard(job_id)
         state = told["state"]
         failure = None if state == "JobComplete" else errors.of_job(told, job_id)
         ended = _Ended(dict(part.sent_as), failure, state == "Failed")
@@ -183,7 +182,6 @@ class Bulk:
             job_id = of_form(told["id"], _ID)
         if not job_id:
             raise unexpected("bulk job: no id")
-        self._at_work.add(job_id)
         return job_id
 
     def _close(self, job_id: str) -> None:
@@ -234,7 +232,6 @@ class Bulk:
     def _abort(self, job_id: str) -> None:
         """End a job that was given up; if that cannot be now, before the next one."""
         self._left_behind.add(job_id)
-        self._at_work.discard(job_id)
         try:
             self._client.call("PATCH", f"{_JOBS}/{job_id}", body={"state": "Aborted"})
         except errors.RefusalError:
@@ -252,7 +249,10 @@ class Bulk:
                     self._abort(job_id)
 
     def _settle(self, target: Target) -> None:
-        """Abort what an earlier process, ended in the midst of it, left to run."""
+        """Abort what an earlier process, ended in the midst of it, left to run.
+
+        Before the first job of its kind, so that none of this process is among them.
+        """
         with self._lock:
             if not self.looked(target.sobject, target.key):
                 for job_id in self._unfinished(target):
@@ -270,7 +270,7 @@ class Bulk:
             told = self._client.call("GET", _JOBS, params={"jobType": "V2Ingest"})
             with reading("bulk jobs"):
                 jobs = [job for job in told["records"] if target.is_job(job)]
-                jobs = [j for j in jobs if j["state"] not in _OVER and j["id"] not in self._at_work]
+                jobs = [job for job in jobs if job["state"] not in _OVER]
                 mine = self._client.user_id() if jobs else ""
                 return [of_form(j["id"], _ID) for j in jobs if j["createdById"] == mine]
         except (errors.RefusalError, ConfigError) as refused:
@@ -300,10 +300,14 @@ def _waits() -> Iterator[float]:
 
 @dataclass(slots=True)
 class _Part:
-    """A file and the keys of its lines, key as sent -> hub's key."""
+    """A file and the keys of its lines, key as sent -> hub's key.
+
+    ``strange``: fields the org does not have, of which one fails the whole file.
+    """
 
     sheet: sheet.Writing
-    target: Target
+    key: str
+    strange: Set[str]
     sent_as: dict[str, str] = field(default_factory=dict)
 
     def fill(self, left: deque[str], row_of: RowOf, done: Done) -> None:
@@ -314,10 +318,10 @@ class _Part:
             try:
                 if row is None:
                     pass
-                elif not row.keys() - self.target.fields <= {"attributes"}:
+                elif self.strange and not self.strange.isdisjoint(row):
                     done.again.append(key)
                 elif self.sheet.takes(row):
-                    self.sent_as[str(row[self.target.key])] = key
+                    self.sent_as[str(row[self.key])] = key
                 else:
                     return
             except sheet.TooLongError as error:

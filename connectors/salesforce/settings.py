@@ -72,11 +72,11 @@ class SalesforceSettings(ConnectorSettings):
         description="Below it, 200 a call are cheaper. 0: never.",
     )
     bulk_rows: int = Field(
-        5_000,
+        4_000,
         ge=201,
         le=10_000,
         title="Contacts of one bulk job",
-        description="10,000 take half the calls and about 60 MB of memory more.",
+        description="10,000 take fewer calls and about 60 MB of memory more.",
     )
     bulk_wait_s: float = Field(
         3600.0,

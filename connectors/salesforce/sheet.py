@@ -31,7 +31,7 @@ class UnfitError(ValueError):
     """A record that no file can say: it has to go by a call of its own kind."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What became of one record. ``key`` is the cell of the column it was sent under.
 

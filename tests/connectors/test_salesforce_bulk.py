@@ -240,7 +240,7 @@ def test_few_go_by_calls(org: SalesforceRig) -> None:
     assert org.crm.batch_of(CONTACT, 201) == 5000
     assert org.crm.batch_of(CrmObject.TASK, 10**6) == 200
     assert org.destination(bulk_above=0).batch_of(CONTACT, 10**6) == 200
-    assert org.destination().batch_of(CONTACT, 2001) == 5000
+    assert org.destination().batch_of(CONTACT, 2001) == 4000
     crm = org.destination(bulk_above=500, bulk_rows=5000)
     assert all_applied(put(org, contacts(500), crm))
     assert jobs(org) == []
@@ -373,6 +373,22 @@ def test_a_job_that_is_late_is_aborted_and_made_up_for(org: SalesforceRig) -> No
     assert all_applied(put(org, contacts(), crm))
 
 
+@pytest.mark.parametrize("count", [MANY, 20], ids=["by a job", "by a call"])
+def test_a_job_that_could_not_be_aborted_is_before_the_next_write(
+    org: SalesforceRig, count: int
+) -> None:
+    put(org, contacts())
+    org.fake.jobs.queue_s = 3600
+    org.fake.fail_next([*[None] * 4, *[Fault(status=403)] * 2])  # a look, and the abortion
+    with pytest.raises(QuotaError):
+        put(org, contacts(brokerage_note="old"))
+    assert jobs(org)[-1] == ("upsert", "UploadComplete", 0)
+    org.fake.jobs.queue_s = 1
+    assert all_applied(put(org, contacts(count, brokerage_note="new")))
+    org.world.sleep(10_000)
+    assert {row.get("brokerage_note__c") for row in held(org).values()} <= {"new", None}
+
+
 def test_looks_grow_rarer(org: SalesforceRig) -> None:
     org.fake.jobs.queue_s = 1800
     put(org, contacts())
@@ -465,14 +481,17 @@ def test_an_answer_cut_in_its_middle_counts_for_nothing(org: SalesforceRig) -> N
         found = answer(request)
         if request.path.endswith("successfulResults") and not cut:
             cut.append(request)
-            whole = len(found.body)
-            half = found.body[: whole // 2]
-            # The server adds the length of what it sends: the client hears of two, and of an end.
-            return Response(200, half, {"content-length": str(whole), "connection": "close"})
+            half = found.body[: len(found.body) // 2]
+            # What comes behind it is no further chunk: so a connection ends that is cut.
+            body = b"%x\r\n%s\r\ncut\r\n" % (len(half), half)
+            return Response(200, body, {"transfer-encoding": "chunked"})
         return found
 
     org.fake.handle = handle  # type: ignore[method-assign]
-    accounted(org, put(org, meets(org, "open")))
+    writes = meets(org, "open")
+    for write in writes[10:]:  # so that much has arrived before the end
+        write.properties = {**write.properties, "brokerage_note": "x" * 3000}
+    accounted(org, put(org, writes))
     assert cut
 
 

@@ -170,8 +170,8 @@ def test_of_two_hundred_rows_each_is_accounted_for(org: SalesforceRig) -> None:
 
 
 def test_too_many_rows_and_doubled_keys_are_the_callers_mistake(org: SalesforceRig) -> None:
-    with pytest.raises(ValueError, match="at most 5000"):
-        put(org, *[contact(f"alpha:C{n}") for n in range(5001)])
+    with pytest.raises(ValueError, match="at most 4000"):
+        put(org, *[contact(f"alpha:C{n}") for n in range(4001)])
     with pytest.raises(ValueError, match="at most 200"):
         put(org, *[task(f"alpha:C{n}:CS5:1") for n in range(201)], obj=TASK)
     for read in (org.crm.read, org.crm.read_ids):
