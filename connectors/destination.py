@@ -364,5 +364,4 @@ class OneWay:
     def cost(self, obj: CrmObject, work: Work, once: set[str]) -> Cost:
         """A call for each kind of work: a batch is no larger than such a CRM takes at once."""
         del obj, once
-        kinds = (work.created, work.updated, work.linked, work.read, work.look)
-        return Cost(sum(bool(kind) for kind in kinds))
+        return Cost(work.kinds)

@@ -53,7 +53,7 @@ def comes(due_at: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
 
 
 def _due(name: str, column: str) -> Index:
-    some = text(f"{column} < {NEVER}")
+    some = comes(sa.column(column, BigInteger))
     return Index(name, column, sqlite_where=some, postgresql_where=some)
 
 

@@ -82,7 +82,7 @@ class ToyCrm:
         return True
 
 
-class ToyDestination:
+class ToyDestination(d.OneWay):
     """See :class:`connectors.destination.Destination`."""
 
     name, batch, schema_calls, last_name_needed = "toy", 10, 2, False
@@ -145,12 +145,6 @@ class ToyDestination:
 
     def keyed(self, obj: Obj) -> bool:
         return self._crm.keyed or obj is not Obj.TASK
-
-    def batch_of(self, obj: Obj, pending: int) -> int:
-        return self.batch
-
-    def cost(self, obj: Obj, work: d.Work, once: set[str]) -> d.Cost:
-        return d.Cost(work.kinds)
 
     def _record(self, obj: Obj, crm_id: str, names: Texts) -> d.CrmRecord:
         row, on = self._crm.rows[obj][crm_id], self._crm.links.get(crm_id, ())

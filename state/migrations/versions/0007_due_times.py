@@ -12,6 +12,6 @@ down_revision = "0006"
 def upgrade() -> None:
     """Make them anew, without the clients who wait for nothing."""
     for table, column in (("fact", "facts_due_at"), ("profile", "due_at")):
-        some = sa.text(f"{column} < 9007199254740992")
+        some = sa.column(column) < sa.literal_column("9007199254740992")  # what never comes
         op.drop_index(f"ix_{table}_{column}", table)
         op.create_index(f"{table}_due", table, [column], sqlite_where=some, postgresql_where=some)
