@@ -92,6 +92,9 @@ class Crm(Protocol):
     def lose_each(self, nth: int, times: int) -> None:
         """Of the next calls each ``nth`` has its effect, and its answer is lost."""
 
+    def calm(self) -> None:
+        """Forget what was ordered to go wrong."""
+
     def snapshot(self) -> dict[str, Any]:
         """All that lasts, comparable between runs whose ids were given in another order."""
 

@@ -104,6 +104,9 @@ class HubSpotCrm:
     def lose_each(self, nth: int, times: int) -> None:
         self.fake.fail_next([*[None] * (nth - 1), Fault.lost_answer()] * times)
 
+    def calm(self) -> None:
+        self.fake.clear_faults()
+
     def snapshot(self) -> dict[str, Any]:
         return self.fake.snapshot()
 

@@ -152,6 +152,9 @@ class SalesforceCrm:
     def lose_each(self, nth: int, times: int) -> None:
         self.fake.fail_next([*[None] * (nth - 1), Fault.lost_answer()] * times)
 
+    def calm(self) -> None:
+        self.fake.clear_faults()
+
     def snapshot(self) -> dict[str, Any]:
         keys = {
             "Contact": f"{CLIENT_KEY}__c", "Task": f"{TASK_KEY}__c", "User": "Username",

@@ -67,7 +67,7 @@ class Scene:
         self.first_sync = not self.before["contacts"]
         self.boundaries = self.synced(Bomb()).passed
         self.crm = one.crm.snapshot()
-        self._known = self._meaning()
+        self._known = self.meaning()
 
     @contextmanager
     def hub(self, boundary: Boundary = no_boundary) -> Iterator[Hub]:
@@ -105,20 +105,21 @@ class Scene:
         with self.hub() as hub:
             self.rig.sync(hub)
             assert self.rig.crm.snapshot() == self.crm, name
-            assert self._meaning() == self._known, name
-            self._check_nothing_twice(name)
+            assert self.meaning() == self._known, name
+            self.check_nothing_twice(name)
             written = self.rig.crm.writes
             self.rig.sync(hub)
             assert self.rig.crm.writes == written, name
 
-    def _check_nothing_twice(self, name: str) -> None:
+    def check_nothing_twice(self, name: str) -> None:
+        """Each record and task of the hub's is there once, and nothing else is."""
         for kind, key in KEYS.items():
             records = getattr(self.rig.crm, kind)("id")
             named = [record.get(key) for record in records.values()]
             assert None not in named, name
             assert len(set(named)) == len(named), name
 
-    def _meaning(self) -> dict[str, Any]:
+    def meaning(self) -> dict[str, Any]:
         """Profiles, and which reasons stand how; not when and in which run it was noticed."""
         names = ("stage", "stage_since", "states", "due_at")
         found = {key: tuple(row[n] for n in names) for key, row in profiles(self.database).items()}
@@ -157,11 +158,13 @@ class Scene:
         self.rig.vendors = vendors(self.rig.world)  # they remember when they were last asked
 
 
-def later(database: str, folder: Path, in_flight: int = 1, crm: str = "hubspot") -> Scene:
+def later(
+    database: str, folder: Path, in_flight: int = 1, crm: str = "hubspot", **portal: Any
+) -> Scene:
     """The hub has synced for weeks; now much happens at once, a merge among it."""
     world = grow(SEED, CLIENTS, DAYS)
     start = world.start_ms + INSTALLED * DAY_MS
-    one = rig(world, database, folder, live_from=start, crm=crm)
+    one = rig(world, database, folder, live_from=start, crm=crm, **portal)
     one.advance_to(start - HOUR_MS)
     hub = one.hub()
     for day in range(INSTALLED, CRASH, EVERY):
