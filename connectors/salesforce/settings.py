@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -45,6 +46,12 @@ class SalesforceSettings(ConnectorSettings):
         description="https://test.salesforce.com for a sandbox.",
     )
     refresh_token: SecretStr | None = Field(None, title="Stored refresh token")
+    refresh_token_file: Path | None = Field(
+        None,
+        title="File in which the hub keeps the refresh token",
+        description="Needed where the app rotates tokens: each is good once, and the hub writes "
+        "its successor here. While the file is missing, refresh_token is the first.",
+    )
     password: SecretStr | None = Field(None, title="Password with security token (legacy)")
     api_version: str = Field(
         "62.0", pattern=r"^[3-9][0-9]\.0$", title="API version", description="46.0 or newer."
@@ -131,6 +138,8 @@ class SalesforceSettings(ConnectorSettings):
     @model_validator(mode="after")
     def _complete(self) -> SalesforceSettings:
         missing = [name for name in NEEDS[self.auth] if not getattr(self, name)]
+        if self.refresh_token_file is not None and self.refresh_token_file.exists():
+            missing = [name for name in missing if name != "refresh_token"]
         if missing:
             raise ValueError(f"auth: {self.auth} needs {', '.join(missing)}")
         return self

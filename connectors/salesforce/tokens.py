@@ -7,8 +7,10 @@ a signed assertion from the machine's clock, and speaks to hosts of its own choi
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +32,59 @@ Post = Callable[[str, Mapping[str, str]], tuple[int, bytes]]
 """Sends a form to a path of the org: status and body."""
 
 
+class Kept:
+    """The refresh token, which may be good once and be followed by another.
+
+    Args:
+        path: where it outlives the process; None: it does not.
+        first: the one that was configured.
+    """
+
+    def __init__(self, path: Path | None, first: str) -> None:
+        self._path = path
+        self._token = first
+
+    def token(self) -> str:
+        """The one that is good now.
+
+        Raises:
+            ConfigError: the file cannot be read.
+        """
+        if self._path is None or not self._path.exists():
+            return self._token
+        try:
+            return self._path.read_text(encoding="ascii").strip()
+        except (OSError, ValueError) as error:
+            raise _unusable(type(error).__name__, "read") from None
+
+    def successor(self, token: str) -> None:
+        """Keep the next one, before the access token that came with it is used.
+
+        Raises:
+            ConfigError: it cannot be written; the next process will not be let in.
+        """
+        self._token = token
+        if self._path is None:
+            return
+        part = self._path.with_name(f"{self._path.name}.new")
+        try:
+            part.unlink(missing_ok=True)
+            with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+                file.write(token)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self._path)
+        except OSError as error:
+            raise _unusable(type(error).__name__, "written") from None
+
+
+def _unusable(kind: str, what: str) -> ConfigError:
+    return ConfigError(
+        f"refresh_token_file of the Salesforce destination cannot be {what} ({kind}): let the "
+        f"hub's user read and write it and its folder."
+    )
+
+
 class Tokens:
     """The access token of one connection, shared by its threads.
 
@@ -44,7 +99,7 @@ class Tokens:
         self._lock = threading.Lock()
         self._token = ""
         self._user = ""
-        self._refresh = _plain(settings.refresh_token)
+        self._kept = Kept(settings.refresh_token_file, _plain(settings.refresh_token))
 
     def current(self) -> str:
         """The token; the first use fetches it.
@@ -80,7 +135,7 @@ class Tokens:
         self._check_instance(instance)
         # With rotation the old refresh token died at this moment.
         if isinstance(rotated := answer.get("refresh_token"), str) and rotated:
-            self._refresh = rotated
+            self._kept.successor(rotated)
         self._token = token
         told = answer.get("id")  # https://login.salesforce.com/id/<organisation>/<user>
         self._user = of_form(told.rsplit("/", 1)[-1], RECORD) if isinstance(told, str) else ""
@@ -108,7 +163,7 @@ class Tokens:
                 return {"grant_type": "client_credentials", **app, **secret}
             case "refresh_token":
                 return {"grant_type": "refresh_token", **app, **secret,
-                        "refresh_token": self._refresh}  # fmt: skip
+                        "refresh_token": self._kept.token()}  # fmt: skip
             case "password":
                 return {"grant_type": "password", **app, **secret, "username": s.username,
                         "password": _plain(s.password)}  # fmt: skip
