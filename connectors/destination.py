@@ -131,12 +131,14 @@ class Write:
 class Applied:
     """The CRM acknowledged this input.
 
-    Another ``crm_id`` than asked for: the record was merged, or has a successor.
+    Another ``crm_id`` than asked for: the record was merged, or has a successor, which was not
+    told yet what the record was told before.
     """
 
     key: str
     crm_id: str
     created: bool = False
+    successor: bool = False
 
 
 @dataclass(frozen=True, slots=True)

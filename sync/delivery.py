@@ -6,7 +6,7 @@ written; every input ends as applied or refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -282,6 +282,7 @@ def _write(
     writes: Mapping[str, Mapping[str, str]], now: int,
 ) -> None:  # fmt: skip
     moved: dict[str, _Row] = {}
+    new: set[str] = set()
     by_key = {r.claim.key: r for r in rows}
     inputs = [Write(key, diff, by_key[key].crm_id) for key, diff in writes.items()]
     for outcome in _sent(destination, batch, inputs, by_key):
@@ -294,18 +295,20 @@ def _write(
         row.wrote, row.created = True, outcome.created
         if row.crm_id and outcome.crm_id != row.crm_id:
             moved[row.crm_id] = row
+            new |= {outcome.crm_id} if outcome.successor else set()
         row.crm_id = outcome.crm_id
     for part in in_parts(list(moved), destination.batch):
-        _moved(destination, batch, {i: moved[i] for i in part}, now)
+        _moved(destination, batch, {i: moved[i] for i in part}, new, now)
 
 
 def _moved(
-    destination: Destination, batch: Batch, moved: Mapping[str, _Row], now: int
+    destination: Destination, batch: Batch, moved: Mapping[str, _Row], new: Collection[str],
+    now: int,
 ) -> None:  # fmt: skip
     """What was written reached other records than were asked for, by their former ids.
 
-    A merged one may be another client's now. A successor is the client's, and has to be told what
-    its predecessor was told before.
+    A merged one may be another client's now. A successor (``new`` holds their ids) is the
+    client's, and has to be told what its predecessor was told before.
     """
     found = destination.read_ids(batch.obj, list(moved), _names(moved.values()))
     again: dict[str, dict[str, str]] = {}
@@ -315,8 +318,9 @@ def _moved(
         key = record.key if record else ""
         if record is None or key != row.claim.key:
             row.block(MERGED, "MERGED", stopped.merged(crm_id, row.crm_id, key))
-        elif record.successor:
-            _heed(batch.rules, row, record, _names([row]), now)
+        elif record.crm_id in new:
+            successor = replace(record, successor=True)
+            _heed(batch.rules, row, successor, _names([row]), now)
             if diff := _difference(batch.rules, row):
                 again[key] = diff
     inputs = [Write(key, diff, by_key[key].crm_id) for key, diff in again.items()]

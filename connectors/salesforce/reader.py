@@ -74,6 +74,7 @@ class Reader:
         """Records by Salesforce's ids; a merged or converted one gives the one it became."""
         found: dict[str, CrmRecord] = {}
         lead_keys: dict[str, str] = {}
+        merged_keys: dict[str, str] = {}
         # What is no id would fail the whole query. Asked id -> where it is looked for now.
         asked = {crm_id: crm_id for crm_id in crm_ids if errors.RECORD.fullmatch(crm_id)}
         for _ in range(_STEPS):
@@ -90,11 +91,14 @@ class Reader:
                     found[crm_id] = self._record(place, row, properties)
                 elif master := row.get("MasterRecordId"):
                     following[crm_id] = str(master)
+                    merged_keys[crm_id] = str(row.get(self._schemas.of(place).key) or "")
             asked = following
-        for crm_id, key in lead_keys.items():
-            if crm_id in found:
-                record = found[crm_id]
-                found[crm_id] = replace(record, key=record.key or key, successor=True)
+        for crm_id, record in found.items():
+            if crm_id in lead_keys:
+                found[crm_id] = replace(record, key=record.key or lead_keys[crm_id], successor=True)
+            elif not record.key and merged_keys.get(crm_id):
+                # A person merged it into a stranger's and kept that one's values, blanks too.
+                found[crm_id] = replace(record, key=merged_keys[crm_id], successor=True)
         return found
 
     def ids(self, place: Place, keys: Sequence[str]) -> dict[str, str]:

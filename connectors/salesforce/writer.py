@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from connectors.clock import Clock
-from connectors.destination import Applied, CrmObject, Outcome, Refused, Write
+from connectors.destination import GONE, Applied, CrmObject, Outcome, Refused, Write
 from connectors.salesforce import accounting, errors, tasks
 from connectors.salesforce.bulk import Bulk, Target
 from connectors.salesforce.client import MOST, SalesforceClient
@@ -64,7 +64,7 @@ class Writer:
         for place in self._places[obj]:
             self._write(place, [w for w in known if self._place(obj, w) is place], out)
         self._write(home, [w for w in new if w.key not in there], out)
-        self._follow(obj, [w for w in writes if _is_converted(out[w.key])], out)
+        self._follow(obj, [w for w in writes if _went_elsewhere(obj, w, out[w.key])], out)
         return out
 
     def _place(self, obj: CrmObject, write: Write) -> Place:
@@ -206,30 +206,33 @@ class Writer:
                 refusal.log,
             ) from None
 
-    # Converted leads
+    # Converted leads, merged records
 
     def _follow(self, obj: CrmObject, writes: Sequence[Write], out: dict[str, Outcome]) -> None:
-        """Write to the contacts of leads that were converted meanwhile."""
+        """Write to what leads were converted into, or records merged into, meanwhile."""
         if not writes:
             return
-        leads = {w.key: w.crm_id for w in writes if w.crm_id}
+        ids = {w.key: w.crm_id for w in writes if w.crm_id}
         if unknown := [w.key for w in writes if not w.crm_id]:
-            leads |= self._reader.ids(LEAD, unknown)
+            ids |= self._reader.ids(LEAD, unknown)
         key = self._places[obj][0].key
-        found = self._reader.read_ids(obj, [*leads.values()], ())
-        moved: list[Write] = []
+        found = self._reader.read_ids(obj, [*ids.values()], ())
+        moved: dict[str, Write] = {}
         for write in writes:
-            record = found.get(leads.get(write.key, ""))
+            record = found.get(ids.get(write.key, ""))
             if record is None:
-                told = errors.Details("NOT_FOUND")
-                out[write.key] = errors.refused(write.key, told)
-            elif record.key not in ("", write.key):
+                out[write.key] = errors.refused(write.key, errors.Details("NOT_FOUND"))
+            elif record.key in ("", write.key) and record.crm_id != write.crm_id:
+                carried = {**write.properties, key: write.key}
+                moved[write.key] = Write(write.key, carried, record.crm_id)
+            elif _is_converted(out[write.key]):
                 told = errors.Details("CONVERTED_INTO_ANOTHER", existing=(record.crm_id,))
                 out[write.key] = errors.refused(write.key, told)
-            else:
-                carried = {**write.properties, key: write.key}
-                moved.append(Write(write.key, carried, record.crm_id))
-        self._write(self._places[obj][0], moved, out)
+        for place in self._places[obj]:
+            self._write(place, [w for w in moved.values() if self._place(obj, w) is place], out)
+        for name in moved:
+            if isinstance(done := out[name], Applied):
+                done.successor = found[ids[name]].successor
 
     # Tasks on people
 
@@ -271,6 +274,12 @@ class Writer:
             whole = {t: rows[t] | ({"WhoId": who} if who else {}) for t, who in told.items()}
             self.send(TASK, [Write(task, {}) for task in told], whole, out, once=True)
         return out
+
+
+def _went_elsewhere(obj: CrmObject, write: Write, outcome: Outcome) -> bool:
+    """Whether another record may have taken the place of the one that was to be written."""
+    gone = isinstance(outcome, Refused) and outcome.code == GONE
+    return _is_converted(outcome) or (gone and bool(write.crm_id) and obj is not CrmObject.TASK)
 
 
 def _is_converted(outcome: Outcome) -> bool:

@@ -78,7 +78,7 @@ def test_what_was_meant_for_a_converted_lead_is_written_to_its_contact(leads: Mo
         Write("alpha:C1", {"brokerage_stage": "LS6"}, lead),
         Write("alpha:C2", {"brokerage_stage": "LS2"}, still),
     )
-    assert found == [Applied("alpha:C1", contact), Applied("alpha:C2", still)]
+    assert found == [Applied("alpha:C1", contact, successor=True), Applied("alpha:C2", still)]
     row = leads.fake.records("Contact")[contact]
     assert (row["broker_client_id__c"], row["brokerage_stage__c"]) == ("alpha:C1", "LS6")
     assert "brokerage_stage__c" not in leads.rows()["alpha:C1"]
@@ -134,7 +134,7 @@ def test_the_contact_of_a_lead_that_was_merged_in_turn(leads: ModelRig) -> None:
     leads.fake.people.merge("Contact", survivor, contact, broker_client_id__c="alpha:C1")
     assert leads.got(lead).crm_id == survivor
     assert leads.put(Write("alpha:C1", {"brokerage_stage": "LS2"}, lead)) == [
-        Applied("alpha:C1", survivor)
+        Applied("alpha:C1", survivor, successor=True)
     ]
 
 
@@ -235,7 +235,7 @@ def test_a_bulk_job_meets_converted_leads(leads: ModelRig) -> None:
     converted = keys[::50]
     contacts = {k: leads.fake.people.convert(ids[k])[0] for k in converted}
     found = leads.put(*[Write(k, {"brokerage_stage": "LS6"}, ids[k]) for k in keys])
-    assert found == [Applied(k, contacts.get(k, ids[k])) for k in keys]
+    assert found == [Applied(k, contacts.get(k, ids[k]), successor=k in contacts) for k in keys]
     rows = leads.fake.records("Contact", by="broker_client_id__c")
     assert {k: (r["Id"], r["brokerage_stage__c"]) for k, r in rows.items()} == {
         k: (contacts[k], "LS6") for k in converted

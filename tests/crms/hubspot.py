@@ -75,6 +75,9 @@ class HubSpotCrm:
     def merge(self, primary: str, loser: str) -> str:
         return self.fake.merge(primary, loser)
 
+    def merge_into(self, primary: str, loser: str) -> str:
+        raise NotImplementedError("HubSpot keeps what only one of the two has")
+
     def edit_task(self, crm_id: str, **words: str) -> None:
         change = {_WORDS[name]: value for name, value in words.items()}
         if "status" in words:

@@ -109,6 +109,10 @@ class SalesforceCrm:
         self.fake.people.merge("Contact", primary, loser, **kept)
         return primary
 
+    def merge_into(self, primary: str, loser: str) -> str:
+        self.fake.people.merge("Contact", primary, loser)
+        return primary
+
     def edit_task(self, crm_id: str, **words: str) -> None:
         fields = {ours: theirs for theirs, ours in _WORDS.items()}
         status = words.pop("status", "")

@@ -198,6 +198,31 @@ def test_a_contact_merged_with_a_strangers_goes_on(here: Office) -> None:
     assert key not in here.alerts()
 
 
+@pytest.mark.parametrize("looks", [True, False], ids=["seen", "only the write finds out"])
+def test_a_contact_whose_key_was_lost_in_a_merge_goes_on(looks: bool, tmp_path: Path) -> None:
+    """In Salesforce the person chooses whose values are kept, blank ones too."""
+    with office(Place(f"sqlite:///{tmp_path / 'hub.db'}", "salesforce"), tmp_path) as here:
+        here.hub.read_back_calls = here.hub.read_back_calls if looks else 0
+        (key,) = here.some()
+        before = here.shown()[key]
+        stranger = here.rig.crm.add(email="nobody@example.org", phone="+1 555")
+        here.rig.crm.merge_into(stranger, before["id"])
+        assert key not in here.shown()
+        here.moves(key, country="FR")
+        for _ in range(3):
+            here.hour()
+        now = here.shown()[key]
+        assert now["id"] == stranger
+        assert now["brokerage_country"] == "FR"
+        assert now["phone"] == "+1 555", "a person's value"
+        ours = {n for n, v in before.items() if n.startswith("brokerage") and v != "false"}
+        assert ours <= now.keys(), "what the hub had told the other is told this one"
+        assert here.alerts() == {}
+        written = here.rig.crm.writes
+        here.rig.sync(here.hub)
+        assert here.rig.crm.writes == written
+
+
 def test_a_person_decides_what_becomes_of_a_deleted_contact(here: Office) -> None:
     (key,) = here.some()
     here.rig.crm.archive(here.contact(key))
