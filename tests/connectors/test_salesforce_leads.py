@@ -241,7 +241,7 @@ def test_a_bulk_job_meets_converted_leads(leads: ModelRig) -> None:
         k: (contacts[k], "LS6") for k in converted
     }
     again = leads.put(*[Write(k, {"brokerage_stage": "LS7"}) for k in keys])
-    assert again == found
+    assert again == [Applied(k, contacts.get(k, ids[k])) for k in keys]
     assert len(leads.fake.records("Lead")) == 450
     assert len(leads.fake.records("Contact")) == len(converted)
     jobs = [name for name in leads.fake.calls if "jobs/ingest" in name]
