@@ -33,13 +33,14 @@ def _grouped(name: str, view: View, rows: Any, *also: Any) -> sa.Select[Any]:
     """One row a client: a view's facts over its current records.
 
     Along the work list's key, by an outer join, which SQLite does not reorder: so nothing has to be
-    sorted to be grouped. Clients without a record are left out at the end.
+    sorted to be grouped. Clients without a record are left out at the end. The brand is asked for
+    so that PostgreSQL cannot ask the records for it too, and read all of a brand.
     """
     return (
         select(work.c.client_id, *aggregates(name, view), *also)
         .select_from(work.outerjoin(rows, and_(same(rows, work), rows.c.deleted == 0)))
-        .where(work.c.brand == BRAND)
-        .group_by(work.c.client_id)
+        .where(work.c.brand.concat("") == BRAND)
+        .group_by(work.c.brand, work.c.client_id)
         .having(func.count(rows.c.client_id) > 0)
     )
 

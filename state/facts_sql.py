@@ -101,12 +101,13 @@ def _statement(dialect: str, used: tuple[Side, ...]) -> Any:
 
 
 def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
-    # Materialized, so that no engine begins with all clients there are.
-    paid = select(_paid_facts).cte("paid").prefix_with("MATERIALIZED")
+    # Materialized, and with the brand among its columns, so that no engine begins with all clients
+    # there are of a brand it was told: PostgreSQL did, for each client of the list.
+    paid = select(BRAND.label("brand"), _paid_facts).cte("paid").prefix_with("MATERIALIZED")
     c, k = schema.client, schema.kyc_case
     last, first, asked = (PAID.alias(n) for n in ("last", "first", "asked"))
     joined = (
-        paid.join(c, and_(c.c.brand == BRAND, c.c.external_id == paid.c.client_id))
+        paid.join(c, and_(c.c.brand == paid.c.brand, c.c.external_id == paid.c.client_id))
         .outerjoin(k, and_(same(paid, k), k.c.deleted == 0, ~_newer(k)))
         .outerjoin(last, keyed(paid, paid.c.last_end, last))
         .outerjoin(first, keyed(paid, paid.c.first_success, first))
@@ -128,7 +129,7 @@ def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
     due = Least(func.coalesce(paid.c.abandons_at, NEVER), func.coalesce(leaves_at, NEVER))
     # Without a WHERE, SQLite takes the ON of an upsert for one of a join.
     return (
-        select(BRAND, paid.c.client_id, *columns, due.label("facts_due_at"))
+        select(paid.c.brand, paid.c.client_id, *columns, due.label("facts_due_at"))
         .select_from(joined)
         .where(sa.true())
     )

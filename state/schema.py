@@ -49,12 +49,11 @@ def comes(due_at: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     Most clients wait for nothing, and the index knows only the others: each computation would
     otherwise take the client out of the index and put it back to the same place.
     """
-    return due_at < sa.literal_column(str(NEVER), BigInteger)
+    return due_at < sa.literal_column("9007199254740992", BigInteger)
 
 
-def _due(name: str, column: str) -> Index:
-    some = comes(sa.column(column, BigInteger))
-    return Index(name, column, sqlite_where=some, postgresql_where=some)
+def _due(name: str, column: str, comes_: sa.TextClause) -> Index:
+    return Index(name, column, sqlite_where=comes_, postgresql_where=comes_)
 
 
 def _count(name: str, default: int = 0) -> Column[int]:
@@ -284,14 +283,14 @@ fact = _table(
     _key("brand"), _key("client_id"),
     *[_fact_column(d.name, d.fact.type) for d in CATALOGUE],
     _at("facts_due_at"),
-    _due("fact_due", "facts_due_at"),
+    _due("fact_due", "facts_due_at", text("facts_due_at < 9007199254740992")),
 )  # fmt: skip
 
 profile = _table(
     "profile",
     _key("brand"), _key("client_id"), _id("stage"), _at("stage_since"), _words("states"),
     _at("due_at"), _count("rule_version"), _at("evaluated_at"),
-    _due("profile_due", "due_at"),
+    _due("profile_due", "due_at", text("due_at < 9007199254740992")),
 )  # fmt: skip
 
 stage_history = Table(

@@ -23,7 +23,6 @@ SQL_FROM_TEXT = {
     ("connectors/registry/database.py", "_clients"): "the admin's own SELECT, on the admin's own "
     "database, in a transaction that only reads",
     ("state/rules_due.py", "<module>"): "a whole number of ours",
-    ("state/schema.py", "comes"): "a whole number of ours",
     ("state/rules_sql.py", "_pick"): "a number of ours, beyond all others",
     ("state/staging.py", "fresh"): "DDL that SQLAlchemy compiled from a Table of ours",
     ("state/staging.py", "append"): "names of a Table of ours; the values are parameters",

@@ -11,7 +11,9 @@ down_revision = "0006"
 
 def upgrade() -> None:
     """Make them anew, without the clients who wait for nothing."""
-    for table, column in (("fact", "facts_due_at"), ("profile", "due_at")):
-        some = sa.column(column) < sa.literal_column("9007199254740992")  # what never comes
+    for table, column, some in (
+        ("fact", "facts_due_at", sa.text("facts_due_at < 9007199254740992")),
+        ("profile", "due_at", sa.text("due_at < 9007199254740992")),
+    ):
         op.drop_index(f"ix_{table}_{column}", table)
         op.create_index(f"{table}_due", table, [column], sqlite_where=some, postgresql_where=some)
