@@ -61,6 +61,9 @@ TASK: Mapping[str, str] = {
 }
 """The hub's words for a task. ``due`` is three fields: see :mod:`connectors.salesforce.tasks`."""
 
+OWNERS = frozenset({"owner", "hubspot_owner_id", "OwnerId"})
+"""Names under which a record's owner is written."""
+
 
 class Names:
     """Between the hub's names and those of one object, by its describe.

@@ -14,11 +14,12 @@ from dataclasses import replace
 from typing import Any
 
 from connectors.clock import Clock
-from connectors.destination import Applied, CrmObject, Outcome, Refused, Write
+from connectors.destination import GONE, Applied, CrmObject, Outcome, Refused, Write
 from connectors.salesforce import accounting, errors, tasks
 from connectors.salesforce.bulk import Bulk, Target
 from connectors.salesforce.client import MOST, SalesforceClient
 from connectors.salesforce.model import LEAD, PERSON_ACCOUNT, TASK, Place, Places
+from connectors.salesforce.names import OWNERS
 from connectors.salesforce.reader import Reader
 from connectors.salesforce.schema import Schemas
 from connectors.salesforce.setup import Setup
@@ -64,8 +65,21 @@ class Writer:
         for place in self._places[obj]:
             self._write(place, [w for w in known if self._place(obj, w) is place], out)
         self._write(home, [w for w in new if w.key not in there], out)
-        self._follow(obj, [w for w in writes if _is_converted(out[w.key])], out)
+        self._follow(obj, [w for w in writes if _is(out[w.key], CONVERTED)], out)
+        self._blame(obj, [w for w in writes if _is(out[w.key], GONE)], out)
         return out
+
+    def _blame(self, obj: CrmObject, gone: Sequence[Write], out: dict[str, Outcome]) -> None:
+        """Tell records that were deleted from those that refer to one: to an owner, say.
+
+        The codes are the same. A new record can only refer; a known one is looked at.
+        """
+        owned = [w.crm_id for w in gone if w.crm_id and w.properties.keys() & OWNERS]
+        found = self._reader.read_ids(obj, owned, ()) if owned else {}
+        for write in gone:
+            record = found.get(write.crm_id)
+            if not write.crm_id or (record is not None and record.crm_id == write.crm_id):
+                out[write.key] = errors.refused(write.key, errors.Details("REFERENCE_GONE"))
 
     def _place(self, obj: CrmObject, write: Write) -> Place:
         some = self._places[obj]
@@ -238,6 +252,7 @@ class Writer:
         out: dict[str, Outcome] = {}
         rows = {w.key: row for w in writes if (row := self.row(TASK, w, out)) is not None}
         out |= self.put_on([(key, contacts[key]) for key in rows], rows=rows)
+        self._blame(CrmObject.TASK, [w for w in writes if _is(out[w.key], GONE)], out)
         return [out[write.key] for write in writes]
 
     def put_on(
@@ -251,7 +266,7 @@ class Writer:
         who = self._reader.people_of(record for _, record in pairs)
         told = {task: who.get(record, record) for task, record in pairs}
         out = self._put(told, rows)
-        lost = [task for task, outcome in out.items() if _is_converted(outcome)]
+        lost = [task for task, outcome in out.items() if _is(outcome, CONVERTED)]
         if lost:
             leads = {told[task] for task in lost}
             contacts = self._reader.read_ids(CrmObject.CONTACT, sorted(leads), ())
@@ -273,8 +288,8 @@ class Writer:
         return out
 
 
-def _is_converted(outcome: Outcome) -> bool:
-    return isinstance(outcome, Refused) and outcome.code == CONVERTED
+def _is(outcome: Outcome, code: str) -> bool:
+    return isinstance(outcome, Refused) and outcome.code == code
 
 
 def created(outcome: Outcome) -> Outcome:
