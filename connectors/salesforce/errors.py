@@ -33,7 +33,7 @@ _JOB_CODE = re.compile(r"[A-Za-z]{1,60}")
 RECORD = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 """A record's id."""
 _LISTED = re.compile(r"\[([A-Za-z0-9_, ]{1,400})\]")
-_IN_PLACE = re.compile(r"(?:column|field[s]?:?)\s+'?([A-Za-z][A-Za-z0-9_]{0,99})'?")
+_IN_PLACE = re.compile(r"(?:column|fields?:)\s+'?([A-Za-z][A-Za-z0-9_]{0,99})")
 _TOO_MANY_LONG = "ConcurrentPerOrgLongTxn"  # documented marker, in no language
 _LOCK = "UNABLE_TO_LOCK_ROW"
 
