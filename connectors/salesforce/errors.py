@@ -33,7 +33,7 @@ _JOB_CODE = re.compile(r"[A-Za-z]{1,60}")
 RECORD = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 """A record's id."""
 _LISTED = re.compile(r"\[([A-Za-z0-9_, ]{1,400})\]")
-_IN_PLACE = re.compile(r"(?:column|field[s]?:?)\s+'?([A-Za-z][A-Za-z0-9_]{0,99})'?")
+_IN_PLACE = re.compile(r"(?:column|fields?:)\s+'?([A-Za-z][A-Za-z0-9_]{0,99})")
 _TOO_MANY_LONG = "ConcurrentPerOrgLongTxn"  # documented marker, in no language
 _LOCK = "UNABLE_TO_LOCK_ROW"
 
@@ -57,14 +57,13 @@ DENIED = frozenset({"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "INSUFFICIENT_ACCESS
 class Details:
     """What of an error may be told.
 
-    ``existing``: ids of records that stand in the way. ``saveable``: a duplicate rule that only
-    warns. ``locked``: the customer's own automation failed on a lock.
+    ``existing``: ids of records that stand in the way. ``locked``: the customer's own automation
+    failed on a lock.
     """
 
     code: str = "UNKNOWN"
     fields: tuple[str, ...] = ()
     existing: tuple[str, ...] = ()
-    saveable: bool = False
     locked: bool = False
     long_calls: bool = False
 
@@ -83,7 +82,6 @@ def details(body: Any) -> Details:
         code,
         tuple(dict.fromkeys(_fields(code, first.get("fields"), message))),
         tuple(_existing(code, duplicate, message)),
-        duplicate.get("allowSave") is True,
         _LOCK in message,
         _TOO_MANY_LONG in message,
     )
@@ -305,6 +303,8 @@ _ADVICE = {
     "with `brokersync crm decide`.",
     "INVALID_CROSS_REFERENCE_KEY": "The record, or one it refers to, is not there any more or not "
     "visible to the integration user.",
+    "REFERENCE_GONE": "What this record refers to (its owner, client or record type) is not there "
+    "any more or not visible to the integration user: correct the team's queue or members.",
     "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": "The integration user may not touch a record "
     "this one refers to (its owner or account): widen its sharing.",
     "INSUFFICIENT_ACCESS_OR_READONLY": "The integration user may not edit this record: widen its "
@@ -321,6 +321,8 @@ _ADVICE = {
     "the registry.",
     "INVALID_TYPE_ON_FIELD_IN_RECORD": "The value for {fields} is not of the field's type: check "
     "the field's type and map.",
+    "MALFORMED_ID": "The id for {fields} is none of Salesforce's: correct the team's queue or "
+    "members in the configuration.",
     "JSON_PARSER_ERROR": "The value for {fields} is not of the field's type: check the field's "
     "type and map.",
 }

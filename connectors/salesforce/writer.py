@@ -64,7 +64,8 @@ class Writer:
         for place in self._places[obj]:
             self._write(place, [w for w in known if self._place(obj, w) is place], out)
         self._write(home, [w for w in new if w.key not in there], out)
-        self._follow(obj, [w for w in writes if _went_elsewhere(obj, w, out[w.key])], out)
+        _referring(writes, out)
+        self._follow(obj, [w for w in writes if _went(w, out[w.key])], out)
         return out
 
     def _place(self, obj: CrmObject, write: Write) -> Place:
@@ -209,7 +210,11 @@ class Writer:
     # Converted leads, merged records
 
     def _follow(self, obj: CrmObject, writes: Sequence[Write], out: dict[str, Outcome]) -> None:
-        """Write to what leads were converted into, or records merged into, meanwhile."""
+        """Write to what leads were converted into, or records merged into, meanwhile.
+
+        A record that is still there was not deleted: it refers to one that was, to an owner, say.
+        The codes are the same.
+        """
         if not writes:
             return
         ids = {w.key: w.crm_id for w in writes if w.crm_id}
@@ -221,11 +226,14 @@ class Writer:
         for write in writes:
             record = found.get(ids.get(write.key, ""))
             if record is None:
-                out[write.key] = errors.refused(write.key, errors.Details("NOT_FOUND"))
-            elif record.key in ("", write.key) and record.crm_id != write.crm_id:
+                if _is(out[write.key], CONVERTED):
+                    out[write.key] = errors.refused(write.key, errors.Details("NOT_FOUND"))
+            elif record.crm_id == write.crm_id:
+                out[write.key] = errors.refused(write.key, errors.Details("REFERENCE_GONE"))
+            elif record.key in ("", write.key):
                 carried = {**write.properties, key: write.key}
                 moved[write.key] = Write(write.key, carried, record.crm_id)
-            elif _is_converted(out[write.key]):
+            elif _is(out[write.key], CONVERTED):
                 told = errors.Details("CONVERTED_INTO_ANOTHER", existing=(record.crm_id,))
                 out[write.key] = errors.refused(write.key, told)
         for place in self._places[obj]:
@@ -241,6 +249,7 @@ class Writer:
         out: dict[str, Outcome] = {}
         rows = {w.key: row for w in writes if (row := self.row(TASK, w, out)) is not None}
         out |= self.put_on([(key, contacts[key]) for key in rows], rows=rows)
+        _referring(writes, out)
         return [out[write.key] for write in writes]
 
     def put_on(
@@ -254,7 +263,7 @@ class Writer:
         who = self._reader.people_of(record for _, record in pairs)
         told = {task: who.get(record, record) for task, record in pairs}
         out = self._put(told, rows)
-        lost = [task for task, outcome in out.items() if _is_converted(outcome)]
+        lost = [task for task, outcome in out.items() if _is(outcome, CONVERTED)]
         if lost:
             leads = {told[task] for task in lost}
             contacts = self._reader.read_ids(CrmObject.CONTACT, sorted(leads), ())
@@ -276,14 +285,20 @@ class Writer:
         return out
 
 
-def _went_elsewhere(obj: CrmObject, write: Write, outcome: Outcome) -> bool:
+def _referring(writes: Sequence[Write], out: dict[str, Outcome]) -> None:
+    """A new record cannot be gone: it refers to one that is."""
+    for write in writes:
+        if not write.crm_id and _is(out[write.key], GONE):
+            out[write.key] = errors.refused(write.key, errors.Details("REFERENCE_GONE"))
+
+
+def _went(write: Write, outcome: Outcome) -> bool:
     """Whether another record may have taken the place of the one that was to be written."""
-    gone = isinstance(outcome, Refused) and outcome.code == GONE
-    return _is_converted(outcome) or (gone and bool(write.crm_id) and obj is not CrmObject.TASK)
+    return _is(outcome, CONVERTED) or (bool(write.crm_id) and _is(outcome, GONE))
 
 
-def _is_converted(outcome: Outcome) -> bool:
-    return isinstance(outcome, Refused) and outcome.code == CONVERTED
+def _is(outcome: Outcome, code: str) -> bool:
+    return isinstance(outcome, Refused) and outcome.code == code
 
 
 def created(outcome: Outcome) -> Outcome:

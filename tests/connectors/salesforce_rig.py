@@ -6,10 +6,12 @@ from typing import Any
 
 from connectors.base import Boundary, Context, no_boundary
 from connectors.destination import CrmObject, CrmProperty
+from connectors.salesforce.client import SalesforceClient
 from connectors.salesforce.destination import SalesforceDestination
 from connectors.salesforce.settings import SalesforceSettings
 from simulator.loopback import HttpServer
 from simulator.salesforce import FakeApp, FakeQueue, SalesforceFake
+from simulator.wire import Request, Response
 from tests.certificates import key_pair
 from tests.fakes.hubspot import TestWorld
 
@@ -55,3 +57,26 @@ class SalesforceRig:
         """Free the port."""
         self.crm.close()
         self.server.close()
+
+
+def client(crm: SalesforceDestination) -> SalesforceClient:
+    """What a destination speaks through."""
+    return crm._client
+
+
+def limits(crm: SalesforceDestination) -> Any:
+    """Any counted call."""
+    return client(crm).call("GET", "limits")
+
+
+def seen(org: SalesforceRig) -> list[Request]:
+    """Requests from now on, as they arrive."""
+    found: list[Request] = []
+    answer = org.fake.handle
+
+    def handle(request: Request) -> Response:
+        found.append(request)
+        return answer(request)
+
+    org.fake.handle = handle  # type: ignore[method-assign]
+    return found

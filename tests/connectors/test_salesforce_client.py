@@ -11,8 +11,6 @@ import pytest
 from pydantic import ValidationError
 
 from connectors.destination import CrmObject
-from connectors.salesforce.client import SalesforceClient
-from connectors.salesforce.destination import SalesforceDestination
 from mapping.errors import (
     AmbiguousError,
     ConfigError,
@@ -21,9 +19,8 @@ from mapping.errors import (
     RetryableError,
 )
 from simulator.salesforce import FakeApp, Fault
-from simulator.wire import Request, Response
 from tests.certificates import key_pair
-from tests.connectors.salesforce_rig import USER, SalesforceRig
+from tests.connectors.salesforce_rig import USER, SalesforceRig, client, limits
 
 
 @pytest.fixture
@@ -31,29 +28,6 @@ def org() -> Iterator[SalesforceRig]:
     found = SalesforceRig()
     yield found
     found.close()
-
-
-def client(crm: SalesforceDestination) -> SalesforceClient:
-    """What the destination speaks through."""
-    return crm._client
-
-
-def limits(crm: SalesforceDestination) -> Any:
-    """Any counted call."""
-    return client(crm).call("GET", "limits")
-
-
-def seen(org: SalesforceRig) -> list[Request]:
-    """Requests from now on, as they arrive."""
-    found: list[Request] = []
-    answer = org.fake.handle
-
-    def handle(request: Request) -> Response:
-        found.append(request)
-        return answer(request)
-
-    org.fake.handle = handle  # type: ignore[method-assign]
-    return found
 
 
 # --- signing in ------------------------------------------------------------------------------
@@ -145,29 +119,6 @@ def test_settings_that_cannot_work_are_refused(
 # --- the session -----------------------------------------------------------------------------
 
 
-def test_an_ended_session_is_renewed_once_and_the_callers_headers_stay(org: SalesforceRig) -> None:
-    limits(org.crm)
-    org.fake.expire_sessions()
-    asked = seen(org)
-    body = {"LastName": "Berg"}
-    header = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
-    client(org.crm).call("POST", "sobjects/Contact", body=body, headers=header)
-    assert [r.path.split("/")[-1] for r in asked] == ["Contact", "token", "Contact"]
-    assert [r.headers.get("sforce-duplicate-rule-header") for r in asked] == [
-        "allowSave=true", None, "allowSave=true",
-    ]  # fmt: skip
-    assert len(org.fake.records("Contact")) == 1
-
-
-def test_a_session_that_stays_refused_ends_after_two_calls(org: SalesforceRig) -> None:
-    limits(org.crm)
-    org.fake.break_sessions()
-    before = org.crm.counts.calls
-    with pytest.raises(ConfigError, match="not even a new one"):
-        client(org.crm).sdk.Contact.create({"LastName": "Berg"})
-    assert org.crm.counts.calls == before + 2
-
-
 def test_threads_that_meet_an_ended_session_sign_in_once(org: SalesforceRig) -> None:
     limits(org.crm)
     org.fake.expire_sessions()
@@ -183,14 +134,6 @@ def test_threads_that_meet_an_ended_session_sign_in_once(org: SalesforceRig) -> 
     for thread in threads:
         thread.join()
     assert org.fake.stats()["logins"] == 2
-
-
-def test_simple_salesforces_own_calls_pass_the_guard_too(org: SalesforceRig) -> None:
-    sdk = client(org.crm).sdk
-    made = sdk.Contact.create({"LastName": "Berg"})
-    org.fake.expire_sessions()
-    assert sdk.Contact.get(made["id"])["LastName"] == "Berg"
-    assert org.crm.counts.daily_limit == 100_000, "what it does not tell by itself"
 
 
 @pytest.mark.parametrize("key", ["http://127.0.0.2:9/x", "https://evil.example/x"])

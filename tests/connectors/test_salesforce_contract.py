@@ -28,6 +28,8 @@ class SalesforcePortal:
     contact_key, task_key = KEY, TASK_KEY
     company_key = CrmProperty("broker_partner_key", "Partner key", "string", unique=True)
     first_name, last_name, email = "firstname", "lastname", "email"
+    sobject, address = "Contact", "Email"
+    """What stands for a client, and its field with the address."""
 
     def __init__(self, *, unique: bool = True) -> None:
         app = FakeApp("consumer", self.secret, run_as=INTEGRATION.username)
@@ -59,18 +61,22 @@ class SalesforcePortal:
         return {row["Id"]: [row["WhoId"]] for row in rows if row.get("WhoId")}
 
     def add_contact(self, **properties: str) -> str:
-        names = {"email": "Email", "firstname": "FirstName"}
+        names = {"email": self.address, "firstname": "FirstName"}
         values = {names[n]: v for n, v in properties.items()}
-        return self.fake.people.create("Contact", LastName="Somebody", **values)
+        return self.fake.people.create(self.sobject, LastName="Somebody", **values, **self.more())
+
+    def more(self) -> Mapping[str, str]:
+        """What else a person's record needs."""
+        return {}
 
     def edit_contact(self, crm_id: str, **properties: str) -> None:
-        self.fake.people.edit("Contact", crm_id, FirstName=properties["firstname"])
+        self.fake.people.edit(self.sobject, crm_id, FirstName=properties["firstname"])
 
     def archive_contact(self, crm_id: str) -> None:
-        self.fake.people.delete("Contact", crm_id)
+        self.fake.people.delete(self.sobject, crm_id)
 
     def merge_contacts(self, primary: str, loser: str) -> str:
-        self.fake.people.merge("Contact", primary, loser)
+        self.fake.people.merge(self.sobject, primary, loser)
         return primary
 
     def now_ms(self) -> int:

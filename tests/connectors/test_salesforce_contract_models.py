@@ -22,6 +22,7 @@ class LeadPortal(SalesforcePortal):
     """An org whose new clients are leads."""
 
     object_model, write_scope = "lead_then_contact", "Edit on Lead"
+    sobject = "Lead"
 
     def __init__(self, **org: Any) -> None:
         app = FakeApp("consumer", self.secret, run_as=INTEGRATION.username)
@@ -42,6 +43,9 @@ class LeadPortal(SalesforcePortal):
         self.fake.clear_faults()
         self.fake.fail_next([Fault.lost_answer("composite")] * count)
 
+    def more(self) -> Mapping[str, str]:
+        return {"Company": "Somebody"}
+
     def contacts(self) -> Mapping[str, Mapping[str, str]]:
         assert self.fake.records("Contact") == {}, "the hub makes no contacts here"
         return shown(self.fake, "Lead")
@@ -51,12 +55,17 @@ class PersonPortal(LeadPortal):
     """An org whose clients are person accounts."""
 
     object_model, write_scope = "person_account", "Edit on Account"
+    sobject, address = "Account", "PersonEmail"
 
     def __init__(self) -> None:
         super().__init__(person_accounts=True)
 
     def named(self, name: str) -> str:
         return f"{name}__pc"
+
+    def more(self) -> Mapping[str, str]:
+        types = self.fake.records("RecordType").values()
+        return {"RecordTypeId": next(t["Id"] for t in types if t["IsPersonType"])}
 
     def _accounts(self, *, persons: bool) -> Mapping[str, Mapping[str, str]]:
         meant = {i for i, row in self.fake.records("Account").items()

@@ -18,7 +18,7 @@ from connectors.destination import (
     Write,
 )
 from mapping.errors import AmbiguousError, ConfigError, RetryableError
-from simulator.salesforce import DuplicateRule, Fault, RowFault, SalesforceFake, ValidationRule
+from simulator.salesforce import Fault, RowFault, SalesforceFake
 from tests.connectors.salesforce_rig import KEY, STAGE, SalesforceRig
 
 CONTACT, TASK = CrmObject.CONTACT, CrmObject.TASK
@@ -152,23 +152,6 @@ def test_a_value_is_cleared_by_a_blank(org: SalesforceRig) -> None:
     }
 
 
-def test_of_two_hundred_rows_each_is_accounted_for(org: SalesforceRig) -> None:
-    org.fake.add_validation(
-        ValidationRule("Contact", lambda row, _: row.get("FirstName") == "bad", "no bad")
-    )
-    writes = [
-        contact(f"alpha:C{n}", firstname="bad" if n % 20 == 0 else str(n)) for n in range(200)
-    ]
-    org.crm.describe(CONTACT)
-    before = org.crm.counts.calls
-    found = put(org, *writes)
-    assert [o.key for o in found] == [w.key for w in writes]
-    bad = {o.key for o in found if isinstance(o, Refused)}
-    assert bad == {f"alpha:C{n}" for n in range(0, 200, 20)}
-    assert org.crm.counts.calls == before + 1
-    assert len(org.fake.records("Contact")) == 190
-
-
 def test_too_many_rows_and_doubled_keys_are_the_callers_mistake(org: SalesforceRig) -> None:
     with pytest.raises(ValueError, match="at most 4000"):
         put(org, *[contact(f"alpha:C{n}") for n in range(4001)])
@@ -228,15 +211,6 @@ def test_long_lists_of_keys_are_asked_in_parts(org: SalesforceRig) -> None:
 
 
 # --- refused and passing ---------------------------------------------------------------------
-
-
-def test_a_duplicate_rule_names_the_record_in_the_way(org: SalesforceRig) -> None:
-    other = org.fake.people.create("Contact", LastName="Berg", Email="ann@example.com")
-    org.fake.add_duplicate_rule(DuplicateRule("Contact", ("Email",)))
-    (found,) = put(org, contact("alpha:C1", email="ann@example.com"))
-    assert refusal(found).code == "DUPLICATES_DETECTED"
-    assert other[:15] in refusal(found).admin
-    assert "ann@" not in refusal(found).admin
 
 
 def test_locked_rows_are_sent_again_alone(org: SalesforceRig) -> None:

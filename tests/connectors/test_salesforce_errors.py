@@ -74,21 +74,6 @@ def test_the_record_that_holds_a_unique_value_is_named() -> None:
     assert "003000000000abC" in refused("k", found).admin
 
 
-@pytest.mark.parametrize("key", ["duplicateResut", "duplicateResult"])
-@pytest.mark.parametrize("saveable", [True, False])
-def test_a_duplicate_rule_is_understood_in_both_spellings(key: str, saveable: bool) -> None:
-    match = {"matchRecords": [{"record": {"attributes": {}, "Id": "003000000000001AAA"}}]}
-    body = [{
-        key: {"allowSave": saveable, "duplicateRule": SECRET, "matchResults": [match]},
-        "errorCode": "DUPLICATES_DETECTED", "message": SECRET,
-    }]  # fmt: skip
-    found = details(body)
-    assert (found.existing, found.saveable) == (("003000000000001AAA",), saveable)
-    advice = refused("k", found).admin
-    assert "003000000000001AAA" in advice
-    assert SECRET not in advice
-
-
 def test_a_lock_that_a_trigger_met_is_seen() -> None:
     said = "T: AfterUpdate caused by: System.DmlException: UNABLE_TO_LOCK_ROW, unable to obtain"
     assert details(row("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", said)).locked

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from simple_salesforce.exceptions import SalesforceError, SalesforceOperationError
+from simple_salesforce.exceptions import SalesforceOperationError
 
-from simulator.salesforce import Fault
 from tests.simulator.salesforce.rig import Rig, V
 
 UPSERT = {"object": "Contact", "operation": "upsert", "externalIdFieldName": "Hub_Key__c"}
@@ -327,16 +326,12 @@ def test_jobs_that_are_refused(rig: Rig, change: dict[str, Any], code: str) -> N
     assert (status, error["errorCode"]) == (400, code)
 
 
-def test_the_client_reports_a_failed_job_and_a_lost_session(rigs: Callable[..., Rig]) -> None:
+def test_the_client_reports_a_failed_job(rigs: Callable[..., Rig]) -> None:
     rig = rigs(latency_s=1.0)
     rig.fake.break_bulk(0, "InternalServerError : Sorry")
     upsert = rig.sf.bulk2.Contact.upsert
     records = [{"Hub_Key__c": "C1", "LastName": "Berg"}]
     with pytest.raises(SalesforceOperationError, match="Sorry"):
-        upsert(records=records, external_id_field="Hub_Key__c", wait=0)
-    # Recorded of the client: its bulk calls never renew a session.
-    rig.fake.fail_next([Fault.lost_session("jobs/ingest")])
-    with pytest.raises(SalesforceError, match="INVALID_SESSION_ID"):
         upsert(records=records, external_id_field="Hub_Key__c", wait=0)
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import jwt
 import pytest
 from simple_salesforce import Salesforce
-from simple_salesforce.exceptions import SalesforceAuthenticationFailed, SalesforceExpiredSession
+from simple_salesforce.exceptions import SalesforceAuthenticationFailed
 
-from simulator.salesforce import DuplicateRule, FakeApp, FakeUser, Fault
+from simulator.salesforce import FakeApp, FakeUser, Fault
 from tests.certificates import key_pair
-from tests.simulator.salesforce.rig import Rig, sdk_refused
+from tests.simulator.salesforce.rig import Rig
 
 TOKEN = "/services/oauth2/token"
 USER = "hub@broker.test"
@@ -216,32 +216,6 @@ def test_the_client_logs_in_again_after_one_401(org: Rig) -> None:
     org.fake.fail_next([Fault.lost_session()])
     assert sf.limits()
     assert org.fake.tokens.logins == 3
-
-
-def test_the_client_forgets_a_header_when_it_logs_in_again(org: Rig) -> None:
-    """Recorded of the client: its second try goes out without the caller's headers."""
-    org.fake.add_duplicate_rule(DuplicateRule("Contact"))
-    org.fake.people.create("Contact", LastName="B", Email="a@b.co")
-    sf = login(org, username=USER, consumer_key="consumer", privatekey=KEY)
-    row = {"LastName": "B", "Email": "a@b.co"}
-    save = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
-    assert sf.Contact.create(row, headers=save)["success"]
-    org.fake.expire_sessions()
-    status, content = sdk_refused(sf.Contact.create, row, headers=save)
-    assert (status, content[0]["errorCode"]) == (400, "DUPLICATES_DETECTED")
-    assert org.fake.tokens.logins == 2
-
-
-def test_sessions_that_never_work_again(org: Rig) -> None:
-    sf = login(org, username=USER, consumer_key="consumer", privatekey=KEY)
-    org.fake.break_sessions()
-    with pytest.raises(SalesforceExpiredSession) as caught:
-        sf.restful("limits")
-    assert (caught.value.status, caught.value.content) == (401, EXPIRED)
-    # Recorded of the client: it gives up after 4 calls here.
-    assert org.fake.stats()["calls_by_route"]["GET limits"] == 4
-    org.fake.break_sessions(broken=False)
-    assert sf.restful("limits")
 
 
 def test_who_am_i(rig: Rig) -> None:
