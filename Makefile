@@ -20,7 +20,7 @@ help: ## show this list
 setup: $(STAMP) ## make .venv with everything pinned by hash (done once)
 	@:
 
-demo: setup ## two months of a simulated brokerage flow into a simulated HubSpot (CRM=salesforce: that)
+demo: setup ## two months of a simulated brokerage flow into a simulated HubSpot (or CRM=salesforce, CRM=both)
 	@$(BIN)/brokersync demo --crm $(CRM)
 
 test: setup ## all tests but the slow ones, on SQLite and PostgreSQL

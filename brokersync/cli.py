@@ -113,18 +113,26 @@ def demo_command(
     days: Annotated[int, typer.Option(min=10, max=365, help="Days of the story.")] = 60,
     day: Annotated[int, typer.Option(min=1, help="Day on which the hub is installed.")] = 46,
     seed: Annotated[int, typer.Option(help="Another seed is another brokerage.")] = 7,
-    crm_: Annotated[str, typer.Option("--crm", help="The CRM: hubspot, salesforce.")] = "hubspot",
+    crm_: Annotated[
+        str,
+        typer.Option(
+            "--crm",
+            help="The CRM: hubspot, salesforce, or both: one brand's clients into each, and a look "
+            "that none is in the other.",
+        ),
+    ] = "hubspot",
 ) -> None:
     """A simulated brokerage flows into a simulated CRM, end to end. Needs no account."""
     if day >= days:
         raise ConfigError(f"--day {day} must be before the end of the story (--days {days})")
     out = Output(as_json=json_)
-    if crm_ not in bootstrap.DESTINATIONS:
-        raise ConfigError(f"--crm {crm_}: there is {' and '.join(bootstrap.DESTINATIONS)}")
+    offered = [*bootstrap.DESTINATIONS, demo.BOTH]
+    if crm_ not in offered:
+        raise ConfigError(f"--crm {crm_}: there is {', '.join(offered[:-1])} and {offered[-1]}")
     result = demo.run(out, demo.Options(clients, days, day, seed, crm_))
     if json_:
         out.object(result)
-    if result["errors"]:
+    if result["errors"] or result.get("leak"):
         raise typer.Exit(STOPPED)
     raise typer.Exit(SET_ASIDE if result["rejects"] else OK)
 

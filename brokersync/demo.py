@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from brokersync import bootstrap, explain
+from brokersync import bootstrap, explain, no_leak
 from brokersync.output import Output, instant
 from brokersync.world import World, WorldClock, running
 from connectors.destination import CrmObject
@@ -34,6 +34,8 @@ from sync.hub import Hub
 _HOUR_MS = 3_600_000
 _HISTORY = timedelta(days=90)
 _EXPLAINED = 3
+BOTH = "both"
+"""Each brand has a CRM of its own."""
 
 
 @dataclass(slots=True)
@@ -74,8 +76,9 @@ def configuration(world: Mapping[str, Any], database: str, crm: str = "hubspot")
     """A configuration for a running simulation, as brokersync.yaml would hold it.
 
     Args:
-        crm: the type of the destination of all brands.
+        crm: the type of the destination of all brands, or "both".
     """
+    chosen = _crms(world, crm)
     start = datetime.fromtimestamp(world["start_ms"] / 1000, UTC) - _HISTORY
     live = datetime.fromtimestamp(world["live_from_ms"] / 1000, UTC).isoformat()
     brands, connections, rates = {}, {}, {}
@@ -85,7 +88,7 @@ def configuration(world: Mapping[str, Any], database: str, crm: str = "hubspot")
             "zone": brand["zone"],
             "base_currency": brand["base_currency"],
             "entity": brand["entity"],
-            "destination": crm,
+            "destination": chosen[name],
             "live_from": {"*": live},
         }
         rates[brand["base_currency"]] = brand["rates"]
@@ -110,27 +113,37 @@ def configuration(world: Mapping[str, Any], database: str, crm: str = "hubspot")
             "start_at": start.isoformat(),
             **brand["zendesk"],
         }
-    served = world[crm]
-    access = {n: v for n, v in served.items() if n not in ("owners", "teams")}
+    used = sorted(set(chosen.values()))
     return {
         "database": database,
         "brands": brands,
         "connections": connections,
-        "destinations": {crm: {"type": crm, **access}},
-        "teams": _teams(served["teams"], crm),
+        "destinations": {one: {"type": one, **_access(world[one])} for one in used},
+        "teams": _teams({one: world[one]["teams"] for one in used}),
         "rates": {"fixed": rates},
     }
 
 
-def _teams(teams: Mapping[str, Any], crm: str) -> dict[str, Any]:
+def _crms(world: Mapping[str, Any], crm: str) -> dict[str, str]:
+    """Brand -> its CRM."""
+    known = [*bootstrap.DESTINATIONS] if crm == BOTH else [crm]
+    return {name: known[n % len(known)] for n, name in enumerate(sorted(world["brands"]))}
+
+
+def _access(served: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: v for n, v in served.items() if n not in ("owners", "teams")}
+
+
+def _teams(served: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Teams with their people in each CRM."""
     round_the_clock = ("payments", "support")
-    return {
-        name: {
-            **({"hours": "24/7"} if name in round_the_clock else {}),
-            "owners": {crm: {"queue": team["queue"] or "", "members": list(team["members"])}},
-        }
-        for name, team in teams.items()
-    }
+    found: dict[str, dict[str, Any]] = {}
+    for crm, teams in served.items():
+        for name, team in teams.items():
+            usual: dict[str, Any] = {"hours": "24/7"} if name in round_the_clock else {}
+            owners = found.setdefault(name, {**usual, "owners": {}})["owners"]
+            owners[crm] = {"queue": team["queue"] or "", "members": list(team["members"])}
+    return found
 
 
 def run(out: Output, options: Options) -> dict[str, Any]:
@@ -178,6 +191,9 @@ def _story(out: Output, hub: Hub, world: World, began: float) -> dict[str, Any]:
     second = sync_once(hub)
     figures.errors |= dict(second.errors)
     result = _result(hub, figures, second, time.perf_counter() - began)
+    if len(hub.destinations) > 1:
+        result["crms"] = no_leak.held(hub, world.get("/keys"))
+        result["leak"] = no_leak.leaks(result["crms"])
     _show(out, hub, world, result)
     return result
 
@@ -274,12 +290,15 @@ def _show(out: Output, hub: Hub, world: World, result: Mapping[str, Any]) -> Non
     out.heading("Tasks by team and playbook (opened, still open)")
     out.table(["Team", "Playbook", "Opened", "Open"], [list(r) for r in rows], "No tasks.")
     crm = result["crm"]
-    out.heading("The CRM")
+    crms = result.get("crms", {})
+    out.heading("The CRMs" if crms else "The CRM")
     out.line(
         f"{crm['calls']:,} calls, {crm['rate_limited']} refused by its rate limit; "
         f"{crm['contacts_written']:,} contact, {crm['tasks_written']:,} task and "
         f"{crm['companies_written']} company writes."
     )
+    if crms:
+        no_leak.show(out, crms)
     for _, brand, client_id in _telling(examples):
         explain.show(out, explain.client(hub, f"{brand}:{client_id}"))
     out.heading("Once more, with nothing new")
@@ -287,6 +306,9 @@ def _show(out: Output, hub: Hub, world: World, result: Mapping[str, Any]) -> Non
     out.line(f"{second['contacts_written']} contacts and {second['tasks_written']} tasks written.")
     for name, message in result["errors"].items():
         out.line(f"{name}: {message}")
+    if crms:
+        out.heading("One brand's clients in the other's CRM?")
+        no_leak.verdict(out, crms)
     at = instant(world.get("/state")["story_ms"])
     out.line(
         f"\n{result['clients']:,} clients, {result['records']:,} versions, {result['syncs']} syncs "

@@ -74,7 +74,7 @@ class World:
     _control: httpx.Client
 
     def get(self, path: str) -> Any:
-        """Ask the control (``/state``, ``/stats``, ``/truth``, ``/crm``)."""
+        """Ask the control (``/state``, ``/stats``, ``/truth``, ``/crm``, ``/keys``)."""
         return self._control.get(path).raise_for_status().json()
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:

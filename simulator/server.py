@@ -146,6 +146,7 @@ class Control:
             ("GET", "/stats"): self._stats,
             ("GET", "/truth"): lambda given: simulation.truth(_whole(given, "at")),
             ("GET", "/crm"): lambda _: simulation.crm(),
+            ("GET", "/keys"): lambda _: simulation.keys(),
             ("POST", "/advance"): self._advance,
             ("POST", "/observe"): lambda _: {"tasks": simulation.observe(), **simulation.state()},
         }

@@ -250,6 +250,26 @@ class Simulation:
                 "associations": self.hubspot.associations("broker_task_key", "broker_client_id"),
             }
 
+    def keys(self) -> dict[str, dict[str, list[str]]]:
+        """The hub's key of every record in each CRM's fake; blank where a record has none."""
+        with self.lock:
+            ours, org = self.hubspot, self.salesforce
+            client, task, partner = "broker_client_id", "broker_task_key", "broker_partner_key"
+            return {
+                "hubspot": {
+                    "contacts": [row.get(client, "") for row in ours.contacts().values()],
+                    "tasks": [row.get(task, "") for row in ours.tasks().values()],
+                    "companies": [row.get(partner, "") for row in ours.companies().values()],
+                },
+                "salesforce": {
+                    kind: [row.get(f"{key}__c", "") for row in org.records(sobject).values()]
+                    for kind, sobject, key in (
+                        ("contacts", "Contact", client), ("tasks", "Task", task),
+                        ("companies", "Account", partner),
+                    )
+                },
+            }  # fmt: skip
+
 
 def _grown(options: Options) -> World:
     if not options.live:

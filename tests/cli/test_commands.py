@@ -145,16 +145,25 @@ def test_usage_errors_are_exit_code_2(broker: Broker) -> None:
     assert broker.run("sycn").returncode == 2
     assert broker.run("runs", "--limit", "none").returncode == 2
     assert broker.run("demo", "--day", "90").returncode == 2
+    unknown = broker.run("demo", "--crm", "neither")
+    assert (unknown.returncode, "hubspot, salesforce and both" in unknown.stderr) == (2, True)
 
 
-def test_a_small_demo_prints_one_object(tmp_path: Path) -> None:
+def small_demo(folder: Path, *more: str) -> str:
+    """What a demo of 40 clients and a day prints; it must end well."""
     done = subprocess.run(
-        [*PROGRAM, "demo", "--json", "--clients", "40", "--days", "12", "--day", "11"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
+        [*PROGRAM, "demo", "--clients", "40", "--days", "12", "--day", "11", *more],
+        cwd=folder, capture_output=True, text=True, timeout=200, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    return done.stdout
+
+
+def test_a_small_demo_prints_one_object(tmp_path: Path) -> None:
+    done = small_demo(tmp_path, "--json")
+    result = json.loads(done)
+    assert "crms" not in result
     assert {"clients", "records", "stages", "tasks", "rejects", "crm", "second_sync", "seconds",
             "peak_rss_mb"} <= set(result)  # fmt: skip
     assert {"calls", "rate_limited", "contacts_written", "tasks_written"} <= set(result["crm"])

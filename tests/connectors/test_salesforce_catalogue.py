@@ -122,6 +122,13 @@ def deleted_of_nobody(org: SalesforceRig) -> Write:
     return bad(deleted(org).crm_id, hubspot_owner_id=NOBODY)
 
 
+def merged_of_nobody(org: SalesforceRig) -> Write:
+    crm_id = known(org)
+    other = org.fake.people.create("Contact", LastName="Other")
+    org.fake.people.merge("Contact", other, crm_id)
+    return bad(crm_id, hubspot_owner_id=NOBODY)
+
+
 def of_somebody_unseen(org: SalesforceRig) -> Write:
     owner = org.fake.user_ids[SALES.username]
     org.fake.org.rules.unseen.add(owner)
@@ -190,6 +197,7 @@ ROWS = {
         known_of_nobody, "REFERENCE_GONE", "queue or members"
     ),
     "ENTITY_IS_DELETED, with an owner": Row(deleted_of_nobody, GONE, "recycle bin"),
+    "ENTITY_IS_DELETED, merged": Row(merged_of_nobody, GONE, "recycle bin"),
     "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": Row(
         of_somebody_unseen, "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", "sharing"
     ),
@@ -228,6 +236,16 @@ def test_a_row_is_refused_with_its_advice_and_the_others_are_written(
     after = dict(org.fake.records("Contact"))
     assert after.pop(fine.crm_id)["broker_client_id__c"] == "alpha:C2"
     assert after == before, "nothing of the refused row was written"
+
+
+def test_a_new_task_whose_client_was_deleted_is_not_taken_for_deleted(org: SalesforceRig) -> None:
+    who = known(org)
+    org.fake.people.delete("Contact", who)
+    key = "alpha:C1:CS5:1"
+    (found,) = org.crm.create_tasks([Write(key, {"subject": "Call"})], {key: who})
+    assert isinstance(found, Refused)
+    assert found.code == "REFERENCE_GONE"
+    assert org.fake.records("Task") == {}
 
 
 # --- troubles that pass ------------------------------------------------------------------------

@@ -42,8 +42,12 @@ WAYS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_each_way_of_signing_in(org: SalesforceRig, way: str) -> None:
-    assert limits(org.destination(**WAYS[way]))["DailyApiRequests"]["Max"] == 100_000
+    crm = org.destination(**WAYS[way])
+    assert limits(crm)["DailyApiRequests"]["Max"] == 100_000
     assert org.fake.stats()["logins"] == 1
+    org.world.sleep(7200)
+    assert limits(crm)
+    assert org.fake.stats()["logins"] == 2, "the session had lived its two hours"
 
 
 def test_a_stored_refresh_token(org: SalesforceRig) -> None:
@@ -90,6 +94,24 @@ def test_what_is_wrong_with_the_credentials_is_said_without_them(
     told = f"{caught.value.admin} {caught.value.log} {crm.settings!r}"
     for secret in ("wrong", "no key", "dead-token", key_pair()[0]):
         assert secret not in told.replace("is wrong", "").replace("are wrong", "")
+
+
+@pytest.mark.parametrize(
+    ("app", "way", "words"),
+    [
+        (FakeApp("consumer", "secret"), {}, "run-as user"),
+        (FakeApp("consumer", "secret", password_flow=False), WAYS["password"], "turned off"),
+        (FakeApp("consumer", "secret", key_pair()[1], approved=()), WAYS["jwt"], "pre-authorised"),
+        (FakeApp("consumer", "secret", key_pair("other")[1]), WAYS["jwt"], "certificate"),
+    ],
+    ids=["no run-as user", "no password flow", "nobody approved", "another certificate"],
+)
+def test_what_the_app_lacks_is_said(app: FakeApp, way: dict[str, Any], words: str) -> None:
+    org = SalesforceRig(apps=(app,))
+    with pytest.raises(ConfigError) as caught:
+        limits(org.destination(**way))
+    assert words in caught.value.admin
+    org.close()
 
 
 def test_the_token_endpoint_may_be_away_for_a_while(org: SalesforceRig) -> None:

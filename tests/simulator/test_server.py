@@ -142,6 +142,8 @@ def test_stats_count_the_calls(running: dict[str, Any]) -> None:
     assert stats["fakes"]["hubspot"]["calls"] == before + 1
     assert stats["cpu_seconds"] > 0
     assert set(_control(running, "GET", "/crm")) == {"contacts", "tasks", "associations"}
+    nothing: dict[str, list[str]] = {"contacts": [], "tasks": [], "companies": []}
+    assert _control(running, "GET", "/keys") == {"hubspot": nothing, "salesforce": nothing}
 
 
 @pytest.mark.parametrize(

@@ -185,11 +185,7 @@ def test_two_brands_feed_one_crm_each(tmp_path: Path) -> None:
     server = SimulatorServer(Options(url, str(tmp_path), clients=80, days=49, day=INSTALLED))
     world = server.description()
     database = f"sqlite:///{tmp_path / 'hub.db'}"
-    settings, other = (configuration(world, database, crm) for crm in ("hubspot", "salesforce"))
-    settings["destinations"] |= other["destinations"]
-    settings["brands"]["beta"]["destination"] = "salesforce"
-    for name, team in other["teams"].items():
-        settings["teams"][name]["owners"] |= team["owners"]
+    settings = configuration(world, database, "both")
     path = tmp_path / "brokersync.yaml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     clock = WorldClock(world["clock"], Path(world["clock_file"]))
@@ -215,6 +211,23 @@ def test_two_brands_feed_one_crm_each(tmp_path: Path) -> None:
     assert {crm: {key.split(":")[0] for key in keys} for crm, keys in written.items()} == {
         "hubspot": {"alpha"}, "salesforce": {"beta"},
     }  # fmt: skip
+    assert simulation.keys() == {
+        "hubspot": {
+            "contacts": [*hubspot.contacts("broker_client_id")],
+            "tasks": [*hubspot.tasks("broker_task_key")],
+            "companies": [*hubspot.companies("broker_partner_key")],
+        },
+        "salesforce": {
+            "contacts": [*org.records("Contact", by="broker_client_id__c")],
+            "tasks": [*org.records("Task", by="broker_task_key__c")],
+            "companies": [*org.records("Account", by="broker_partner_key__c")],
+        },
+    }
+    other = {"hubspot": "beta:", "salesforce": "alpha:"}
+    told = {"hubspot": [hubspot.contacts(), hubspot.tasks(), hubspot.companies()],
+            "salesforce": [org.records(s) for s in ("Contact", "Task", "Account")]}  # fmt: skip
+    for crm, rows in told.items():
+        assert other[crm] not in repr(rows), "no value names one of the other brand's either"
     hub.close()
     clock.close()
     server.close()
