@@ -241,6 +241,8 @@ class Writer:
         for name in moved:
             if isinstance(done := out[name], Applied):
                 done.successor = found[ids[name]].successor
+            elif _is(done, GONE):  # it was just seen
+                out[name] = errors.refused(name, errors.Details("REFERENCE_GONE"))
 
     # Tasks on people
 

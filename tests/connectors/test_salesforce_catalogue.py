@@ -197,7 +197,7 @@ ROWS = {
         known_of_nobody, "REFERENCE_GONE", "queue or members"
     ),
     "ENTITY_IS_DELETED, with an owner": Row(deleted_of_nobody, GONE, "recycle bin"),
-    "ENTITY_IS_DELETED, merged": Row(merged_of_nobody, GONE, "recycle bin"),
+    "ENTITY_IS_DELETED, merged": Row(merged_of_nobody, "REFERENCE_GONE", "not there any more"),
     "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": Row(
         of_somebody_unseen, "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY", "sharing"
     ),
