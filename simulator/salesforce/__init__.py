@@ -4,8 +4,8 @@ Where a behaviour comes from is said at its place: "documented" (Salesforce's pa
 (payloads taken from real organisations by others), "assumed" (remembered, or nobody could be found
 who measured it; most of these can be switched).
 
-Not built: SOAP, Bulk API 1.0, bulk queries, composite requests, batches and graphs, aggregates and
-subqueries of SOQL: they answer 501.
+Not built: SOAP but for making custom fields by the Metadata API, Bulk API 1.0, bulk queries,
+composite requests, batches and graphs, aggregates and subqueries of SOQL: they answer 501.
 """
 
 from __future__ import annotations

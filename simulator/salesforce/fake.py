@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.salesforce import batches, rows, schema
+from simulator.salesforce import batches, rows, schema, soap
 from simulator.salesforce.faults import Fault
 from simulator.salesforce.ingest import ingest
 from simulator.salesforce.orders import Orders
@@ -39,7 +39,7 @@ class SalesforceFake(Orders):
             try:
                 self.quota.start_long(self.org.now_ms, wait)
             except SalesforceError as refused:
-                return self._refused(refused)
+                return self._refused(request, refused)
         if wait:
             self.world.sleep(wait)
         with self._lock:
@@ -50,10 +50,10 @@ class SalesforceFake(Orders):
         if fault and fault.drop == "before":
             return Response(0, drop=True)
         if fault and fault.status and not fault.after:
-            return self._broken(fault)
+            return self._broken(request, fault)
         answer = self._answer(request)
         if fault and fault.after:
-            return self._broken(fault)
+            return self._broken(request, fault)
         drop = fault is not None and fault.drop == "after"
         return Response(answer.status, answer.body, answer.headers, drop=drop)
 
@@ -63,12 +63,14 @@ class SalesforceFake(Orders):
             return self.tokens.answer(request)
         if path == "/services/data":
             return schema.versions()  # documented: neither counted nor marked
+        if soap.meant(request):
+            return self._soap(request)
         try:
             if path == "/services/oauth2/userinfo":
                 return self.tokens.userinfo(request)
             answer = self._rest(request)
         except SalesforceError as refused:
-            return self._refused(refused)
+            return self._refused(request, refused)
         except MatchesError as several:
             base = path.rsplit("/", 2)[0]
             answer = Response.json(300, [f"{base}/{row_id}" for row_id in several.ids])
@@ -76,29 +78,41 @@ class SalesforceFake(Orders):
             told = [{"message": f"the simulator has no {missing}", "errorCode": "NOT_BUILT"}]
             answer = Response.json(501, told)
         except (KeyError, TypeError, ValueError, AttributeError):
-            return self._refused(unreadable("a part is missing or of the wrong type"))
+            return self._refused(request, unreadable("a part is missing or of the wrong type"))
         return self._marked(answer)
+
+    def _soap(self, request: Request) -> Response:
+        try:
+            return soap.answer(self.org, self.tokens, self.quota, request)
+        except SalesforceError as refused:
+            return self._refused(request, refused)
+        except NotBuiltError as missing:
+            return soap.not_built(missing)
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+            return self._refused(request, soap.unreadable("a part is of the wrong type"))
 
     def _marked(self, answer: Response) -> Response:
         headers = {**answer.headers, **self.quota.header(self.org.now_ms)}
         return Response(answer.status, answer.body, headers)
 
-    def _refused(self, refused: SalesforceError) -> Response:
+    def _refused(self, request: Request, refused: SalesforceError) -> Response:
         self.refused_calls += 1
+        if soap.meant(request):
+            return soap.refusal(refused)
         return self._marked(Response.json(refused.status, refused.whole()))
 
-    def _broken(self, fault: Fault) -> Response:
+    def _broken(self, request: Request, fault: Fault) -> Response:
         if fault.html:
             page = b"<html><body><h1>Service Unavailable</h1></body></html>"
             return Response(fault.status, page, {"content-type": "text/html;charset=UTF-8"})
         code, message = fault.error
-        return self._refused(SalesforceError(code, message, status=fault.status))
+        return self._refused(request, SalesforceError(code, message, status=fault.status))
 
     def _rest(self, request: Request) -> Response:
         found = versioned(request.path)
         if found is None:
             if request.path.startswith(("/services/Soap/", "/services/async/")):
-                raise NotBuiltError("SOAP and no Bulk API 1.0")
+                raise NotBuiltError("SOAP but the Metadata API, and no Bulk API 1.0")
             raise not_found()
         version, parts = found
         schema.check_version(version)

@@ -118,12 +118,17 @@ class Tokens:
             SalesforceError: no session, or one that has ended.
         """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        session = self._sessions.get(token)
         # Documented schemes; the second is that of old clients.
-        if scheme not in ("Bearer", "OAuth") or session is None or self.broken:
+        user_id = self.holder(token) if scheme in ("Bearer", "OAuth") else None
+        if user_id is None:
             raise no_session()
-        if session.ends_ms <= self._org.now_ms:
-            raise no_session()
+        return user_id
+
+    def holder(self, token: str) -> str | None:
+        """Whose session it is, if it is good."""
+        session = self._sessions.get(token)
+        if session is None or self.broken or session.ends_ms <= self._org.now_ms:
+            return None
         return session.user_id
 
     def expire(self) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulator.salesforce import setup
+from simulator.salesforce import customizing
 from simulator.salesforce.ids import whole
-from simulator.salesforce.metadata import field_of, metadata_of, refused, split
+from simulator.salesforce.metadata import metadata_of
 from simulator.salesforce.org import Org
 from simulator.salesforce.problems import NotBuiltError, SalesforceError, not_found
 from simulator.salesforce.queries import Queries
@@ -44,36 +44,12 @@ def _may_customize(org: Org) -> None:
         )
 
 
-def _table(org: Org, sobject: str) -> Table:
-    """Documented: custom fields of tasks belong to Activity."""
-    name = "task" if sobject.lower() == "activity" else sobject.lower()
-    table = org.tables.get(name)
-    if table is None or sobject.lower() == "task":
-        raise SalesforceError(
-            "INVALID_CROSS_REFERENCE_KEY",
-            f"Entity of type 'CustomObject' named '{sobject}' cannot be found",
-        )
-    return table
-
-
 def _create(org: Org, call: Call) -> Response:
     _may_customize(org)
     body = json_object(call.request)
-    sobject, name = split(body.get("FullName"))
-    table = _table(org, sobject)
-    if name.lower() in table.fields:
-        words = f"There is already a field named {name.removesuffix('__c')} on {sobject}."
-        raise SalesforceError("DUPLICATE_DEVELOPER_NAME", words, ["FullName"])
     told = body.get("Metadata")
     needs(told, dict, "Metadata")
-    field = field_of(
-        name,
-        told or {},
-        on_activity=table.name == "Task",
-        activity_keys=org.choices.activity_external_ids,
-    )
-    row_id = setup.define(org, table.name, field)
-    org.metadata[row_id] = dict(told or {})
+    row_id = customizing.create(org, body.get("FullName"), told or {})
     answer = {"id": row_id, "success": True, "errors": [], "warnings": [], "infos": []}
     return Response.json(201, answer)
 
@@ -108,15 +84,4 @@ def _change(
     told = {**old, **(body.get("Metadata") or {})}
     if told.get("type") != old.get("type"):
         raise NotBuiltError("changing the type of a custom field")
-    field = field_of(
-        name,
-        told,
-        on_activity=table.name == "Task",
-        activity_keys=org.choices.activity_external_ids,
-    )
-    if field.unique:
-        values = [field.folded(str(r[name])) for r in table.live() if r.get(name) is not None]
-        if len(set(values)) < len(values):
-            raise refused("there are records with the same value", "unique")
-    setup.redefine(org, table, field)
-    org.metadata[row_id] = told
+    customizing.change(org, table, row_id, name, told)
