@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from connectors.base import Boundary, Context, no_boundary
 from connectors.destination import CrmObject, CrmProperty
@@ -11,10 +12,11 @@ from connectors.salesforce.destination import SalesforceDestination
 from connectors.salesforce.settings import SalesforceSettings
 from simulator.loopback import HttpServer
 from simulator.salesforce import FakeApp, FakeQueue, SalesforceFake
-from simulator.wire import Request, Response
+from simulator.wire import Fake, Request, Response
 from tests.certificates import key_pair
 from tests.fakes.hubspot import TestWorld
 
+T = TypeVar("T")
 USER = "hub@broker.test"
 KEY = CrmProperty("broker_client_id", "Broker client id", "string", unique=True)
 TASK_KEY = CrmProperty("broker_task_key", "Broker task key", "string", unique=True)
@@ -30,9 +32,14 @@ class SalesforceRig:
         queues = (FakeQueue("Retention"),)
         options = {"apps": (app,), "queues": queues, "keep_writes": True}
         self.fake = SalesforceFake(self.world, **(options | org))
-        self.server = HttpServer(self.fake)
+        self.answer: Fake = self.fake
+        """Who answers: the org, unless a test puts something between."""
+        self.server = HttpServer(self._answered)
         self.boundary = boundary
         self.crm = self.destination()
+
+    def _answered(self, request: Request) -> Response:
+        return self.answer(request)
 
     def settings(self, **changed: Any) -> SalesforceSettings:
         """Client credentials, unless told otherwise."""
@@ -69,14 +76,14 @@ def limits(crm: SalesforceDestination) -> Any:
     return client(crm).call("GET", "limits")
 
 
-def seen(org: SalesforceRig) -> list[Request]:
-    """Requests from now on, as they arrive."""
-    found: list[Request] = []
-    answer = org.fake.handle
+def seen(org: SalesforceRig, shown: Callable[[Request], T]) -> list[T]:
+    """Requests from now on, as they arrive and as ``shown`` tells them."""
+    found: list[T] = []
+    answer = org.answer
 
     def handle(request: Request) -> Response:
-        found.append(request)
+        found.append(shown(request))
         return answer(request)
 
-    org.fake.handle = handle  # type: ignore[method-assign]
+    org.answer = handle
     return found

@@ -22,7 +22,7 @@ from mapping.errors import (
 )
 from simulator.salesforce import Fault, RowFault, ValidationRule
 from simulator.wire import Request, Response
-from tests.connectors.salesforce_rig import SalesforceRig
+from tests.connectors.salesforce_rig import SalesforceRig, seen
 
 CONTACT = CrmObject.CONTACT
 MANY = 300
@@ -77,16 +77,12 @@ def all_applied(found: list[Outcome]) -> bool:
 
 def routes(org: SalesforceRig) -> list[str]:
     """The calls from now on, as they arrive: method and last part of the path."""
-    seen: list[str] = []
-    answer = org.fake.handle
+    return seen(org, _route)
 
-    def handle(request: Request) -> Response:
-        last = request.path.rstrip("/").rpartition("/")[2]
-        seen.append(f"{request.method} {'job' if last.startswith('750') else last}")
-        return answer(request)
 
-    org.fake.handle = handle  # type: ignore[method-assign]
-    return seen
+def _route(request: Request) -> str:
+    last = request.path.rstrip("/").rpartition("/")[2]
+    return f"{request.method} {'job' if last.startswith('750') else last}"
 
 
 # --- what is written, and what not -----------------------------------------------------------
@@ -475,7 +471,7 @@ def test_what_ends_a_job_is_made_up_for(
 
 def test_an_answer_cut_in_its_middle_counts_for_nothing(org: SalesforceRig) -> None:
     put(org, contacts())
-    answer, cut = org.fake.handle, []
+    answer, cut = org.answer, []
 
     def handle(request: Request) -> Response:
         found = answer(request)
@@ -487,7 +483,7 @@ def test_an_answer_cut_in_its_middle_counts_for_nothing(org: SalesforceRig) -> N
             return Response(200, body, {"transfer-encoding": "chunked"})
         return found
 
-    org.fake.handle = handle  # type: ignore[method-assign]
+    org.answer = handle
     writes = meets(org, "open")
     for write in writes[10:]:  # so that much has arrived before the end
         write.properties = {**write.properties, "brokerage_note": "x" * 3000}
@@ -562,27 +558,27 @@ def test_where_jobs_cannot_be_listed_they_are_made_all_the_same(org: SalesforceR
      b'"sf__Id","broker_client_id__c"\n"003000000000001","alpha:C1"\n"003000000000001","alpha:C1"\n'],
 )  # fmt: skip
 def test_answers_of_another_shape_stop_the_connector(org: SalesforceRig, body: bytes) -> None:
-    answer = org.fake.handle
+    answer = org.answer
 
     def handle(request: Request) -> Response:
         if request.path.endswith("successfulResults"):
             return Response(200, body, {"content-type": "text/csv"})
         return answer(request)
 
-    org.fake.handle = handle  # type: ignore[method-assign]
+    org.answer = handle
     with pytest.raises(ProtocolError):
         put(org, contacts())
 
 
 def test_rows_that_no_file_tells_of_are_sent_again(org: SalesforceRig) -> None:
-    answer = org.fake.handle
+    answer = org.answer
 
     def handle(request: Request) -> Response:
         if request.path.endswith("Results"):
             return Response(200, b"", {"content-type": "text/csv"})
         return answer(request)
 
-    org.fake.handle = handle  # type: ignore[method-assign]
+    org.answer = handle
     seen = routes(org)
     assert all_applied(put(org, contacts()))
     assert seen.count("PATCH broker_client_id__c") == 2, "300 by 200"

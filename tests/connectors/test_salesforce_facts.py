@@ -128,7 +128,7 @@ def test_fact_02_the_library_waits_for_ever_and_tries_nothing_again(
     impatient = org.destination(read_timeout_s=0.2, max_attempts=1)
     limits(impatient)
     answered = threading.Event()
-    answer = org.fake.handle
+    answer = org.answer
 
     def late(request: Request) -> Response:
         answered.wait(30)
@@ -147,7 +147,7 @@ def test_fact_03_a_session_that_stays_refused_ends_after_two_calls(
     sf = bare.signed_in()
     org.fake.break_sessions()
     asked: Counter[str] = Counter()
-    answer = org.fake.handle
+    answer = org.answer
 
     def handle(request: Request) -> Response:
         """Sessions become good again after 30 calls: the library would go on until it broke."""
@@ -156,7 +156,7 @@ def test_fact_03_a_session_that_stays_refused_ends_after_two_calls(
             org.fake.break_sessions(broken=False)
         return answer(request)
 
-    org.fake.handle = handle  # type: ignore[method-assign]
+    org.answer = handle
     assert sf.Contact.create(BERG)["success"]
     assert asked == {"Contact": 31, "token": 30}
     asked.clear()
@@ -178,7 +178,7 @@ def test_fact_04_the_callers_headers_stay_when_a_session_is_renewed(
     limits(org.crm)
     sf = bare.signed_in()
     org.fake.expire_sessions()
-    asked = seen(org)
+    asked = seen(org, lambda request: request)
     sf.restful("sobjects/Contact", method="POST", json=BERG, headers=header)
     org.fake.expire_sessions()
     sf.Contact.create(BERG, headers=header)
@@ -215,7 +215,7 @@ def test_fact_05_a_bulk_job_outlives_its_session(org: SalesforceRig, bare: Bare)
             org.fake.expire_sessions()
         return answer(request)
 
-    org.fake.handle = handle  # type: ignore[method-assign]
+    org.answer = handle
     found = crm.upsert(CONTACT, [contact(f"alpha:C{n}") for n in range(201)])
     assert all(isinstance(o, Applied) and o.created for o in found)
     assert len(org.fake.records("Contact")) == 201
@@ -295,7 +295,7 @@ def test_fact_09_no_way_of_signing_in_is_soap(way: str, org: SalesforceRig, bare
     if way == "refresh_token":
         more = {"refresh_token": org.fake.tokens.refresh_token(USER, "consumer")}
     crm = org.destination(auth=way, **more)
-    asked = seen(org)
+    asked = seen(org, lambda request: request)
     crm.check()
     assert [r.path for r in asked if "Soap" in r.path] == []
     forms = [r.body.decode() for r in asked if r.path == "/services/oauth2/token"]

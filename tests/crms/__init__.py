@@ -71,9 +71,6 @@ class Crm(Protocol):
     def merge(self, primary: str, loser: str) -> str:
         """A person merges two contacts and keeps what only the loser has; the survivor's id."""
 
-    def merge_into(self, primary: str, loser: str) -> str:
-        """The same, and the person keeps the primary's values, blank ones too."""
-
     def edit_task(self, crm_id: str, **words: str) -> None:
         """A person edits a task, by the hub's words."""
 

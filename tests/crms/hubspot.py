@@ -14,7 +14,8 @@ from simulator.hubspot import FakeOwner, Fault, HubSpotFake
 from simulator.portal import OWNERS, TEAMS
 from simulator.story import World
 from tests.crms import CLIENT_KEY, TASK_KEY, Rows, Written
-from tests.fakes.hubspot import TOKEN, InProcessPool
+from tests.fakes.hubspot import TOKEN
+from tests.transport import InProcessPool
 
 _ID = "hs_object_id"
 _WORDS = {
@@ -74,9 +75,6 @@ class HubSpotCrm:
 
     def merge(self, primary: str, loser: str) -> str:
         return self.fake.merge(primary, loser)
-
-    def merge_into(self, primary: str, loser: str) -> str:
-        raise NotImplementedError("HubSpot keeps what only one of the two has")
 
     def edit_task(self, crm_id: str, **words: str) -> None:
         change = {_WORDS[name]: value for name, value in words.items()}

@@ -18,7 +18,7 @@ from simulator.salesforce_people import API_VERSION, APP, organisation, teams
 from simulator.story import World
 from simulator.wire import Request, Response
 from tests.crms import CLIENT_KEY, TASK_KEY, Rows, Written
-from tests.fakes.hubspot import InProcessPool
+from tests.transport import InProcessPool
 
 _NAMES = {
     "Id": "id", "Email": "email", "FirstName": "firstname", "LastName": "lastname",
@@ -110,6 +110,7 @@ class SalesforceCrm:
         return primary
 
     def merge_into(self, primary: str, loser: str) -> str:
+        """A person merges two contacts and keeps the primary's values, blank ones too."""
         self.fake.people.merge("Contact", primary, loser)
         return primary
 

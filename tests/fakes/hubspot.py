@@ -5,22 +5,18 @@ In process, the fake stands where urllib3's pool does, below the whole SDK, and 
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.client import RemoteDisconnected
 from typing import Any
-from urllib.parse import urlencode, urlsplit
-
-import urllib3
 
 from connectors.base import Boundary, Context, no_boundary
 from connectors.clock import Clock
 from connectors.destination import CrmObject, CrmProperty
 from connectors.hubspot import HubSpotDestination, HubSpotSettings
 from simulator.loopback import HttpServer
-from simulator.wire import Fake, Request
+from simulator.wire import Fake
+from tests.transport import InProcessPool
 
 TOKEN = "pat-na1-fake"
 START_MS = 1_772_323_200_000  # 2026-03-01T00:00:00Z
@@ -68,58 +64,6 @@ class WorldClock:
     def sleep(self, seconds: float) -> None:
         """See :class:`Clock`."""
         self._world.sleep(seconds)
-
-
-class InProcessPool:
-    """Speaks urllib3's pool interface to a fake; dropped answers raise what urllib3 raises."""
-
-    def __init__(self, fake: Fake) -> None:
-        self._fake = fake
-
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        body: str | bytes | None = None,
-        fields: Any = None,
-        headers: Mapping[str, str] | None = None,
-        preload_content: bool = True,
-        **ignored: Any,
-    ) -> urllib3.HTTPResponse:
-        """One request, answered by the fake."""
-        del ignored
-        parts = urlsplit(url)
-        query = "&".join(filter(None, [parts.query, urlencode(fields) if fields else ""]))
-        target = parts.path + (f"?{query}" if query else "")
-        sent = body.encode() if isinstance(body, str) else body or b""
-        lower = {name.lower(): value for name, value in (headers or {}).items()}
-        answer = self._fake(Request(method, target, lower, sent))
-        if answer.drop:
-            raise urllib3.exceptions.ProtocolError(
-                "Connection aborted.", RemoteDisconnected("closed")
-            )
-        return urllib3.HTTPResponse(
-            body=io.BytesIO(answer.body),
-            headers=answer.headers,
-            status=answer.status,
-            preload_content=preload_content,
-        )
-
-    def connection_from_host(self, *ignored: Any, **more: Any) -> InProcessPool:
-        """See :class:`urllib3.PoolManager`: as requests asks for the pool of a host."""
-        del ignored, more
-        return self
-
-    def urlopen(
-        self, method: str, url: str, body: Any = None, headers: Any = None, **ignored: Any
-    ) -> urllib3.HTTPResponse:
-        """See :class:`urllib3.HTTPConnectionPool`: as requests makes a call."""
-        del ignored
-        return self.request(method, url, body=body, headers=headers, preload_content=False)
-
-    def clear(self) -> None:
-        """Nothing is open."""
 
 
 def destination_for(

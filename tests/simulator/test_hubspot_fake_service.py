@@ -11,8 +11,9 @@ import pytest
 
 from simulator.hubspot import Fault
 from simulator.wire import Request, Response
-from tests.fakes.hubspot import TOKEN, InProcessPool, sdk_for
+from tests.fakes.hubspot import TOKEN, sdk_for
 from tests.simulator.hubspot_rig import MIDNIGHT_MS, Rig, refused
+from tests.transport import InProcessPool
 
 # 7. Search.
 

@@ -23,6 +23,7 @@ from state import schema, sources
 from sync.cycle import Cycle
 from sync.hub import Hub
 from tests.conftest import Place
+from tests.crms.salesforce import SalesforceCrm
 from tests.rig import Rig, rig
 
 HUB_OWNED = ("brokerage_country", "brokerage_campaign", "brokerage_total_deposit_amount")
@@ -206,6 +207,7 @@ def test_a_contact_whose_key_was_lost_in_a_merge_goes_on(looks: bool, tmp_path: 
         (key,) = here.some()
         before = here.shown()[key]
         stranger = here.rig.crm.add(email="nobody@example.org", phone="+1 555")
+        assert isinstance(here.rig.crm, SalesforceCrm)
         here.rig.crm.merge_into(stranger, before["id"])
         assert key not in here.shown()
         here.moves(key, country="FR")
