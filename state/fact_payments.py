@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Column, Table, and_, bindparam, case, func, o
 
 from mapping.facts import ABANDONED_AFTER_MS
 from state import schema
-from state.fact_views import AFTER_ANY, DIGITS, View, is_one_of, mine, same, temporary
+from state.fact_views import AFTER_ANY, DIGITS, View, is_one_of, mine, near, same, temporary
 
 _ABANDONABLE = ("created", "pending_customer", "processing")
 _SETTLED = ("paid", "rejected", "cancelled", "failed")
@@ -61,7 +61,7 @@ def filling_paid() -> sa.Insert:
     values |= _worked_out(p.c, back.c)
     rows = (
         select(*[values[c.name] for c in PAID.columns])
-        .select_from(here.join(p, same(p, here)).outerjoin(back, taken))
+        .select_from(here.join(p, and_(same(p, here), near(p))).outerjoin(back, taken))
         .where(p.c.deleted == 0)
     )
     return sa.insert(PAID).from_select([c.name for c in PAID.columns], rows)

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, and_, bindparam, case, func, or_, select
 from mapping.facts_more import TICKET_DAYS_MS, TICKETS, WINDOW_MS
 from state import schema
 from state.fact_payments import PAID
-from state.fact_views import BRAND, Side, View, aggregates, is_one_of, mine, same, side, work
+from state.fact_views import BRAND, Side, View, aggregates, is_one_of, mine, near, same, side, work
 from state.linking import BLANK, CLIENT_ID
 from state.rules_elements import Least
 from state.schema import NEVER
@@ -38,7 +38,7 @@ def _grouped(name: str, view: View, rows: Any, *also: Any) -> sa.Select[Any]:
     """
     return (
         select(work.c.client_id, *aggregates(name, view), *also)
-        .select_from(work.outerjoin(rows, and_(same(rows, work), rows.c.deleted == 0)))
+        .select_from(work.outerjoin(rows, and_(same(rows, work), near(rows), rows.c.deleted == 0)))
         .where(work.c.brand.concat("") == BRAND)
         .group_by(work.c.brand, work.c.client_id)
         .having(func.count(rows.c.client_id) > 0)
@@ -115,7 +115,7 @@ def _paid() -> sa.Select[Any]:
     here, p, a = _with_any("account"), PAID, schema.trading_account
     kept = (
         select(here.c.client_id, a.c.currency)
-        .select_from(here.join(a, same(a, here)))
+        .select_from(here.join(a, and_(same(a, here), near(a))))
         .where(a.c.deleted == 0, is_one_of(a.c.account_class, _LIVE))
         .distinct()
         .cte("kept")
@@ -132,7 +132,7 @@ def _booked() -> sa.Select[Any]:
     here, e = _with_any("ledger"), schema.ledger_entry
     return (
         _either(here, e, e.c.external_id, _OF_LEDGER)
-        .select_from(here.join(e, same(e, here)))
+        .select_from(here.join(e, and_(same(e, here), near(e))))
         .where(e.c.deleted == 0, e.c.entry == "deposit", e.c.amount_minor > 0)
     )
 
@@ -156,29 +156,26 @@ def _either(
 
 def _touches() -> sa.Select[Any]:
     """Attributions in the order in which the hub saw them, with the affiliate's partner record."""
-    a, m, p, here = schema.attribution, schema.milestone, schema.partner, mine()
-    seen = and_(
-        m.c.source == a.c.source, m.c.kind == "attribution", m.c.external_id == a.c.external_id,
-        m.c.attempt == 0, m.c.status == "attributed",
-    )  # fmt: skip
+    a, p, here = schema.attribution, schema.partner, mine()
     # By the index over records without a client, which has this very condition: by the key, all
     # partners of a platform would be read for each attribution.
     partner = and_(
         p.c.brand == a.c.brand, p.c.client_id == BLANK, p.c.ref_kind == "partner",
         p.c.ref_value == a.c.affiliate_id, p.c.source == a.c.source, p.c.deleted == 0,
     )  # fmt: skip
-    client = here.c.client_id
-    ahead: Any = {"partition_by": client, "order_by": [m.c.first_at, a.c.external_id]}
-    rows = (
-        select(
-            client, a.c.affiliate_id, a.c.sub_id, a.c.at, p.c.plan, p.c.status,
-            func.row_number().over(**ahead).label("place"),
-            func.first_value(a.c.affiliate_id).over(**ahead).label("first_id"),
-        )
-        .select_from(here.join(a, same(a, here)).join(m, seen).outerjoin(p, partner))
+    first_at = _first_at(a, "attribution", 0, "attributed")
+    seen = (
+        select(a, p.c.plan, p.c.status, first_at.label("seen_at"))
+        .select_from(here.join(a, and_(same(a, here), near(a))).outerjoin(p, partner))
         .where(a.c.deleted == 0)
         .subquery("seen")
-    )  # fmt: skip
+    ).c
+    ahead: Any = {"partition_by": seen.client_id, "order_by": [seen.seen_at, seen.external_id]}
+    rows = select(
+        seen.client_id, seen.affiliate_id, seen.sub_id, seen.at, seen.plan, seen.status,
+        func.row_number().over(**ahead).label("place"),
+        func.first_value(seen.affiliate_id).over(**ahead).label("first_id"),
+    ).subquery("placed")  # fmt: skip
     flags = {"first": rows.c.place == 1, "other": rows.c.affiliate_id != rows.c.first_id}
     return (
         select(rows.c.client_id, *aggregates("touch", View(dict(rows.c), flags)))
@@ -186,40 +183,47 @@ def _touches() -> sa.Select[Any]:
     )  # fmt: skip
 
 
-def _flags() -> sa.Select[Any]:
-    t, m = schema.risk_flag, schema.milestone
-    opened = select(m.c.first_at).where(
-        m.c.source == t.c.source, m.c.kind == "risk_flag", m.c.external_id == t.c.external_id,
-        m.c.attempt == 0, m.c.status == "open",
+def _first_at(t: Any, kind: str, attempt: int, status: str) -> Any:
+    """When a record first reached a status. Looked up row by row, however the rows are read."""
+    m = schema.milestone
+    at = select(m.c.first_at).where(
+        m.c.source == t.c.source, m.c.kind == kind, m.c.external_id == t.c.external_id,
+        m.c.attempt == attempt, m.c.status == status,
     )  # fmt: skip
+    return at.scalar_subquery()
+
+
+def _flags() -> sa.Select[Any]:
+    t = schema.risk_flag
+    opened = _first_at(t, "risk_flag", 0, "open")
     flags = {
         "open": t.c.open == 1,
         "behaviour": is_one_of(t.c.risk, _BEHAVIOUR),
         "duplicate": t.c.risk == "duplicate_account",
     }
-    view = View({"open_at": func.coalesce(opened.scalar_subquery(), t.c.at)}, flags)
+    view = View({"open_at": func.coalesce(opened, t.c.at)}, flags)
     return _grouped("flag", view, t)
 
 
 def _mates() -> sa.Select[Any]:
     """Other clients of the brand with the same address, but for merged and deleted ones."""
     c, o, link, here = schema.client, schema.client.alias("other"), schema.identity_link, mine()
-    self = and_(
+    leads_to = select(link.c.client_id).where(
         link.c.brand == o.c.brand, link.c.kind == CLIENT_ID, link.c.value == o.c.external_id
     )
-    return (
-        select(here.c.client_id, *aggregates("mate", View({})))
-        .select_from(
-            here.join(c, and_(c.c.brand == BRAND, c.c.external_id == here.c.client_id))
-            .join(o, and_(o.c.email_norm == c.c.email_norm, o.c.brand == c.c.brand))
-            .join(link, self)
-        )
-        .where(
-            c.c.email_norm != "", o.c.external_id != c.c.external_id, o.c.deleted == 0,
-            link.c.client_id == o.c.external_id,
-        )
-        .group_by(here.c.client_id)
+    mates = select(*aggregates("mate", View({}))).where(
+        o.c.email_norm == c.c.email_norm, o.c.brand == c.c.brand,
+        o.c.external_id != c.c.external_id, o.c.deleted == 0,
+        leads_to.scalar_subquery() == o.c.external_id,
     )  # fmt: skip
+    mine_ = and_(c.c.brand == BRAND, c.c.external_id == here.c.client_id, near(c, c.c.external_id))
+    each = (
+        select(here.c.client_id, mates.correlate(c).scalar_subquery().label("mates"))
+        .select_from(here.join(c, mine_))
+        .where(c.c.email_norm != "")
+        .subquery("each")
+    )
+    return select(each).where(each.c.mates > 0)
 
 
 def _tickets() -> sa.Select[Any]:
@@ -235,7 +239,7 @@ def _tickets() -> sa.Select[Any]:
             func.lag(t.c.opened_at, TICKETS - 1).over(**ahead).label("third_before"),
             func.lag(t.c.opened_at, TICKETS).over(**ahead).label("fourth_before"),
         )
-        .select_from(here.join(t, same(t, here)))
+        .select_from(here.join(t, and_(same(t, here), near(t))))
         .where(t.c.deleted == 0, t.c.status != "deleted")
         .subquery("numbered_tickets")
     )  # fmt: skip

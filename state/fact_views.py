@@ -19,6 +19,7 @@ from mapping.fact import FactDef
 from mapping.facts import CATALOGUE
 from mapping.rules import FactType
 from state import schema
+from state.rules_elements import Hint
 from state.staging import fresh
 
 DIGITS = 16
@@ -29,6 +30,11 @@ _TEXTUAL = (FactType.TEXT, FactType.ENUM)
 
 BRAND = sa.bindparam("work_brand", type_=schema.Id)
 """The brand whose facts are computed."""
+
+_FIRST = sa.bindparam("work_first", type_=schema.Id)
+_LAST = sa.bindparam("work_last", type_=schema.Id)
+_DENSE = sa.bindparam("work_dense", type_=sa.Integer)
+_LEAST_DENSE = 200  # fewer are looked up one by one
 
 temporary = MetaData()
 work = Table(
@@ -109,6 +115,31 @@ def same(left: Any, right: Any) -> Any:
     if not brands:
         return client
     return and_(brands[0] == (brands[1] if len(brands) > 1 else BRAND), client)
+
+
+def near(rows: Any, client: Any = None) -> Any:
+    """Whether a record lies between the first and the last client of a dense work list.
+
+    PostgreSQL then reads that range at once, and not client by client.
+    """
+    client = rows.c.client_id if client is None else client
+    here = and_(rows.c.brand == BRAND, client >= _FIRST, client <= _LAST)
+    return Hint(or_(_DENSE == 0, here))
+
+
+def span(connection: Connection, brand: str) -> dict[str, Any]:
+    """What :func:`near` asks of a brand's work list: dense if it has most clients of its range."""
+    ends = select(func.count(), func.min(work.c.client_id), func.max(work.c.client_id))
+    size, first, last = connection.execute(ends.where(work.c.brand == brand)).one()
+    values = {"work_brand": brand, "work_first": first, "work_last": last, "work_dense": 0}
+    if size >= _LEAST_DENSE and connection.dialect.name == "postgresql":
+        c = schema.client.c
+        here = select(c.external_id).where(
+            c.brand == brand, c.external_id >= first, c.external_id <= last
+        )
+        among = select(func.count()).select_from(here.limit(2 * size + 1).subquery())
+        values["work_dense"] = int((connection.scalar(among) or 0) <= 2 * size)
+    return values
 
 
 def is_one_of(column: Any, words: Iterable[str]) -> Any:

@@ -37,8 +37,10 @@ from state.fact_views import (
     aggregates,
     is_one_of,
     mine,
+    near,
     of,
     same,
+    span,
     temporary,
     work,
 )
@@ -71,8 +73,8 @@ def compute(connection: Connection, brand: str, psp_horizon: int, figures: Figur
         psp_horizon: ms; the brand's payments are known to be complete up to here.
         figures: what of the brand's policy facts depend on.
     """
-    values = {"psp_horizon": psp_horizon, "work_brand": brand}
-    with statistics.planned_anew(connection):
+    values = {"psp_horizon": psp_horizon, **span(connection, brand)}
+    with statistics.planned_anew(connection, by_range=values["work_dense"]):
         _compute(connection, brand, values, figures)
 
 
@@ -107,8 +109,15 @@ def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
     c, k = schema.client, schema.kyc_case
     last, first, asked = (PAID.alias(n) for n in ("last", "first", "asked"))
     joined = (
-        paid.join(c, and_(c.c.brand == paid.c.brand, c.c.external_id == paid.c.client_id))
-        .outerjoin(k, and_(same(paid, k), k.c.deleted == 0, ~_newer(k)))
+        paid.outerjoin(
+            c,
+            and_(
+                c.c.brand == paid.c.brand,
+                c.c.external_id == paid.c.client_id,
+                near(c, c.c.external_id),
+            ),
+        )
+        .outerjoin(k, and_(same(paid, k), near(k), k.c.deleted == 0, ~_newer(k)))
         .outerjoin(last, keyed(paid, paid.c.last_end, last))
         .outerjoin(first, keyed(paid, paid.c.first_success, first))
         .outerjoin(asked, keyed(paid, paid.c.first_request, asked))
@@ -131,7 +140,7 @@ def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
     return (
         select(paid.c.brand, paid.c.client_id, *columns, due.label("facts_due_at"))
         .select_from(joined)
-        .where(sa.true())
+        .where(func.coalesce(c.c.external_id, "") != "")
     )
 
 
@@ -210,8 +219,9 @@ def _newer(k: Table) -> Any:
     n = schema.kyc_case.alias("newer")
     read = sa.tuple_(n.c.version_at, n.c.source, n.c.external_id)
     return sa.exists().where(
-        same(n, k), n.c.deleted == 0, read > sa.tuple_(k.c.version_at, k.c.source, k.c.external_id)
-    )
+        same(n, k), near(n), n.c.deleted == 0,
+        read > sa.tuple_(k.c.version_at, k.c.source, k.c.external_id),
+    )  # fmt: skip
 
 
 def _kyc(k: Table) -> View:
@@ -314,7 +324,7 @@ def _moved() -> sa.CTE:
     )
     n = (
         select(v, kind.label("kind"), place.label("place"))
-        .select_from(here.join(v, same(v, here)))
+        .select_from(here.join(v, and_(same(v, here), near(v))))
         .where(v.c.deleted == 0, or_(~refund, v.c.status == "succeeded"))
         .subquery("numbered")
     )

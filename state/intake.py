@@ -63,11 +63,13 @@ class Sheet:
         polled: a record without a version time of its own is in the page.
         by_email: a record that names its client by an address is in the page.
         lacking: a record of which a vendor without deletions says that it is not there.
+        span: source, first and last id of the records, if they are of one source.
     """
 
     kind: Kind
     rows: Rows
     size: int
+    span: tuple[str, str, str] | None
     repeated: bool
     polled: bool
     by_email: bool
@@ -89,6 +91,7 @@ def prepare(records: Sequence[Record], price: Price, *, copied: bool = False) ->
             kind,
             block(rows) if copied else rows,
             size=len(rows),
+            span=_span(found),
             repeated=len({r.external_id for r in found}) < len(found),
             polled=any(r.polled for r in found),
             by_email=any(r.ref.kind == names.EMAIL for r in found),
@@ -97,6 +100,12 @@ def prepare(records: Sequence[Record], price: Price, *, copied: bool = False) ->
         for kind in Kind  # in this order: what names a client comes first
         if (found := by_kind.get(kind)) and (rows := [_row(r, price) for r in found])
     ]
+
+
+def _span(records: Sequence[Record]) -> tuple[str, str, str] | None:
+    ids = [r.external_id for r in records]
+    source = records[0].source
+    return (source, min(ids), max(ids)) if all(r.source == source for r in records) else None
 
 
 def _row(record: Record, price: Price) -> tuple[Any, ...]:
@@ -134,7 +143,8 @@ def take(
         fill(connection, STAGES[kind], sheet.rows)
         if sheet.lacking:
             connection.execute(_never_there(kind))
-        page = _Page(kind, connection.dialect.name, sheet.repeated, sheet.polled)
+        news = not sheet.repeated and _unheard_of(connection, kind, sheet.span)
+        page = _Page(kind, connection.dialect.name, sheet.repeated, sheet.polled, news)
         new = count(connection, _versions(page), {"at": received_at})
         versions = Versions(before, before := _last(connection) if new else before)
         if new:
@@ -151,7 +161,7 @@ def take(
         elif kind in NAMES:
             names.given(connection, kind, STAGES[kind], received_at)
         if new:
-            touched += count(connection, _clients(page), versions.bounds)
+            touched += _touch(connection, page, versions, sheet.span)
             if kind is Kind.PARTNER:
                 partners.touch(connection, versions)
         touched += gone.remove(connection, kind, whole, STAGES[kind], received_at)
@@ -177,12 +187,41 @@ def _last(connection: Connection) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What the statements of a sheet depend on: most need no care for repeated or polled rows."""
+    """What the statements of a sheet depend on: most need no care for repeated or polled rows.
+
+    ``news``: nothing is known of any record between the page's first and last. Vendors who count
+    send such pages: nothing in them can clash, and it is not looked up row by row whether it does.
+    """
 
     kind: Kind
     dialect: str
     repeated: bool
     polled: bool
+    news: bool
+
+
+def _unheard_of(connection: Connection, kind: Kind, span: tuple[str, str, str] | None) -> bool:
+    """Whether nothing is stored of any record of a source between two ids."""
+    if span is None or kind is Kind.PROFILE:  # clients are told apart by their brand too
+        return False
+    source, first, last = span
+    values = {"source": source, "first": first}
+    found = (connection.scalar(query, values) for query in _next_known(kind))
+    return all(known is None or known > last for known in found)
+
+
+@cache
+def _next_known(kind: Kind) -> list[sa.Select[Any]]:
+    """The first id from a given one on, wherever records of a kind leave something."""
+    queries = []
+    for table in (SPECS[kind].table, schema.journal, schema.milestone):
+        ours = [table.c.source == bindparam("source"), table.c.external_id >= bindparam("first")]
+        if "kind" in table.c:
+            ours.append(table.c.kind == kind.value)
+        # In order, so that an engine which takes many for likely does not look for one unordered.
+        query = select(table.c.external_id).where(*ours)
+        queries.append(query.order_by(table.c.external_id).limit(1))
+    return queries
 
 
 # --- staging -----------------------------------------------------------------------------------
@@ -226,7 +265,7 @@ def _versions(page: _Page) -> Any:
         )
         .where(sa.true())
     )  # fmt: skip
-    if page.polled:
+    if page.polled and not page.news:
         # A polled row that says nothing new is no version; one older than the newest always is.
         seen = and_(
             current.c.source == stage.c.source, current.c.external_id == stage.c.external_id
@@ -244,7 +283,7 @@ def _versions(page: _Page) -> Any:
     names = ["source", "kind", "external_id", "version_at", "hash", "brand", "ref_kind",
              "ref_value", "deleted", "payload", "received_at"]  # fmt: skip
     insert = _insert(page.dialect, schema.journal).from_select(names, source)
-    return insert.on_conflict_do_nothing(index_elements=_VERSION)
+    return insert if page.news else insert.on_conflict_do_nothing(index_elements=_VERSION)
 
 
 @cache
@@ -271,8 +310,9 @@ def _raws(page: _Page) -> Any:
         .where(identity.among(journal), stage.c.raw != "")
     )
     insert = _insert(page.dialect, schema.journal_raw)
+    insert = insert.from_select(["seq", "raw", "received_at"], source)
     # One version twice in a page: either row will do.
-    return insert.from_select(["seq", "raw", "received_at"], source).on_conflict_do_nothing()
+    return insert.on_conflict_do_nothing() if page.repeated else insert
 
 
 # --- current records ---------------------------------------------------------------------------
@@ -297,9 +337,11 @@ def _insert(dialect: str, table: Table) -> Any:
 
 
 def _upsert(
-    dialect: str, table: Table, key: list[str], names: list[str], source: sa.Select[Any]
+    page: _Page, table: Table, key: list[str], names: list[str], source: sa.Select[Any]
 ) -> Any:
-    insert = _insert(dialect, table).from_select(names, source)
+    insert = _insert(page.dialect, table).from_select(names, source)
+    if page.news:
+        return insert
     excluded = insert.excluded
     new = tuple_(excluded.version_at, excluded.rank, excluded.hash)
     old = tuple_(table.c.version_at, table.c.rank, table.c.hash)
@@ -314,7 +356,7 @@ def _current(page: _Page) -> Any:
     """Bring the current records of a kind in line with the stage."""
     newest = _newest(page)
     if page.kind is Kind.PROFILE:
-        return _current_profiles(page.dialect, newest)
+        return _current_profiles(page, newest)
     table, link = schema.CURRENT[page.kind.value], schema.identity_link
     names = [c.name for c in table.columns if c.name in newest.c]
     # A scalar subquery: with a join, PostgreSQL reads all links for want of figures of the stage.
@@ -333,14 +375,14 @@ def _current(page: _Page) -> Any:
         columns.append(newest.c.status_at)  # see _reached_before
         names.append(_REACHED_AT)
     source = select(*columns).where(sa.true())
-    return _upsert(page.dialect, table, ["source", "external_id"], names, source)
+    return _upsert(page, table, ["source", "external_id"], names, source)
 
 
-def _current_profiles(dialect: str, newest: sa.FromClause) -> Any:
+def _current_profiles(page: _Page, newest: sa.FromClause) -> Any:
     names = [c.name for c in schema.client.columns if c.name != "client_id"]
     columns = [newest.c[n] for n in names]
     source = select(*columns, newest.c.external_id).where(sa.true())
-    return _upsert(dialect, schema.client, ["brand", "external_id"], [*names, "client_id"], source)
+    return _upsert(page, schema.client, ["brand", "external_id"], [*names, "client_id"], source)
 
 
 # --- milestones and touched clients -------------------------------------------------------------
@@ -385,11 +427,34 @@ def _earliest(page: _Page) -> Any:
     else:
         (source,) = reached
     insert = _insert(page.dialect, table).from_select([*key, "first_at"], source.where(sa.true()))
+    if page.news:
+        return insert
     return insert.on_conflict_do_update(
         index_elements=key,
         set_={"first_at": insert.excluded.first_at},
         where=insert.excluded.first_at < table.c.first_at,
     )
+
+
+def _touch(
+    connection: Connection, page: _Page, versions: Versions, span: tuple[str, str, str] | None
+) -> int:
+    if page.news and span is not None and page.kind not in NAMES:
+        source, first, last = span
+        values = {"source": source, "first": first, "last": last}
+        return count(connection, _clients_of_news(page), values)
+    return count(connection, _clients(page), versions.bounds)
+
+
+@cache
+def _clients_of_news(page: _Page) -> Any:
+    """Touch the clients of a page before which there was nothing between its first and last id."""
+    t = SPECS[page.kind].table.c
+    between = and_(t.external_id >= bindparam("first"), t.external_id <= bindparam("last"))
+    here = and_(t.source == bindparam("source"), between)
+    source = select(t.brand, t.client_id).where(here, t.client_id != "").distinct()
+    insert = _insert(page.dialect, schema.touched).from_select(["brand", "client_id"], source)
+    return insert.on_conflict_do_nothing()
 
 
 @cache

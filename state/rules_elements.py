@@ -67,6 +67,14 @@ class Position(FunctionElement[Any]):
     type = sa.Integer()
 
 
+class Hint(FunctionElement[bool]):
+    """A condition that follows from others: for PostgreSQL; SQLite would but ask it of each row."""
+
+    inherit_cache = True
+    name = "hint"
+    type = sa.Boolean()
+
+
 @compiles(Greatest)
 @compiles(Least)
 def _extreme(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
@@ -104,6 +112,17 @@ def _ratio(element: Ratio, compiler: SQLCompiler, **kw: Any) -> str:
     over, under = (compiler.process(clause, **kw) for clause in element.clauses)
     double = "DOUBLE PRECISION"
     return f"(CAST({over} AS {double}) / NULLIF(CAST({under} AS {double}), 0.0))"
+
+
+@compiles(Hint)
+def _hint(element: Hint, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(Hint, "sqlite")
+def _hint_sqlite(element: Hint, compiler: SQLCompiler, **kw: Any) -> str:
+    del element, compiler, kw
+    return "1"
 
 
 @compiles(Position)

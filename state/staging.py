@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import chain, islice
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import Table
 from sqlalchemy.engine import Connection, Dialect
 
 _KEPT, _MAKING = "brokersync_kept_tables", "brokersync_made_tables"
+_AT_ONCE = 100  # rows; SQLite takes 32,766 values a statement
 _DEAD, _MOST_DEAD = "brokersync_dead_rows", 500
 
 
@@ -105,10 +107,20 @@ def append(connection: Connection, table: Table, rows: Rows | Iterable[tuple[Any
                 copy.write(written)
             _dies(connection, table, written.count(b"\n"))
         else:
-            marks = ", ".join("?" * len(names))
-            cursor.executemany(f"INSERT INTO {table.name} VALUES ({marks})", rows)
+            _insert(cursor, table.name, len(names), cast("Iterable[tuple[Any, ...]]", rows))
     finally:
         cursor.close()
+
+
+def _insert(cursor: Any, name: str, columns: int, rows: Iterable[tuple[Any, ...]]) -> None:
+    """So many rows a statement that the driver, which lets other threads go ahead at each, does not
+    wait at every row for the one that reads the next page."""
+    row = f"({', '.join('?' * columns)})"
+    left = iter(rows)
+    while len(some := list(islice(left, _AT_ONCE))) == _AT_ONCE:
+        marks = ", ".join([row] * _AT_ONCE)
+        cursor.execute(f"INSERT INTO {name} VALUES {marks}", [*chain.from_iterable(some)])
+    cursor.executemany(f"INSERT INTO {name} VALUES {row}", some)
 
 
 @lru_cache(maxsize=64)

@@ -43,22 +43,32 @@ def _analyze(element: _Analyze, compiler: Any, **_: Any) -> str:
 
 
 @contextmanager
-def planned_anew(connection: Connection) -> Iterator[None]:
+def planned_anew(connection: Connection, *, by_range: int = 0) -> Iterator[None]:
     """Have PostgreSQL plan each statement for what it is asked just then.
 
     Of statements over temporary tables, it would keep a plan made for ten rows, and follow it with
     ten thousand. To plan one costs as much as to compute a few clients.
+
+    Args:
+        by_range: everything joined is read by a range, and is met by hashing or merging. Of a range
+            of texts the planner expects one row, and it would compare all with all.
     """
     postgres = connection.dialect.name == "postgresql"
     if postgres:
         connection.execute(_ANEW)
+    if postgres and by_range:
+        connection.execute(_NO_LOOKUPS)
     yield
     if postgres:
         connection.execute(_USUAL)
+    if postgres and by_range:
+        connection.execute(_LOOKUPS)
 
 
 _ANEW = sa.text("SET LOCAL plan_cache_mode = force_custom_plan")
 _USUAL = sa.text("SET LOCAL plan_cache_mode = auto")
+_NO_LOOKUPS = sa.text("SET LOCAL enable_nestloop = off")
+_LOOKUPS = sa.text("SET LOCAL enable_nestloop TO DEFAULT")
 
 
 def refresh(connection: Connection) -> None:

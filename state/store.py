@@ -18,10 +18,13 @@ from sqlalchemy.engine import Connection
 
 from mapping.errors import ConfigError, RetryableError
 from state import fact_columns, schema, staging
+from state.carrier import Carrier
 
 Boundary = Callable[[str], None]
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_220_001  # any number of our own
+_CARRIES = "brokersync_autocheckpoint"
+_LONG_LOG = 1000  # pages: SQLite's own measure
 
 
 def _no_boundary(name: str) -> None:
@@ -43,6 +46,7 @@ class Store:
         self.boundary = boundary
         self._rehearsal: Connection | None = None
         self._writing = threading.RLock()
+        self._carrier: Carrier | None = None
         try:
             self.engine = _engine(url)
             staging.watch(self.engine)
@@ -134,7 +138,22 @@ class Store:
                 self.boundary(f"commit:{name}")
         except sa.exc.OperationalError as error:
             raise _unreachable(error) from None
+        if self._carrier is not None:
+            self._carrier.tell()
         self.boundary(f"after:{name}")
+
+    @contextmanager
+    def streaming(self) -> Iterator[None]:
+        """Transactions follow one another: SQLite's log is carried over beside them."""
+        if self.file is None or self._carrier is not None or self._rehearsal is not None:
+            yield
+            return
+        self._carrier = Carrier(self.file)
+        try:
+            yield
+        finally:
+            carrier, self._carrier = self._carrier, None
+            carrier.end()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -167,7 +186,17 @@ class Store:
                 yield self._rehearsal
             return
         with self.engine.begin() as connection:
+            if self.file is not None:
+                self._say_who_carries(connection)
             yield connection
+
+    def _say_who_carries(self, connection: Connection) -> None:
+        """Whether a commit on this connection is to carry a long log over itself."""
+        carried = self._carrier is not None and self._carrier.alive
+        pages = 0 if carried else _LONG_LOG
+        if connection.info.get(_CARRIES, _LONG_LOG) != pages:
+            connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint={pages}")
+            connection.info[_CARRIES] = pages
 
     def close(self) -> None:
         """Give back all connections."""

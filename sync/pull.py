@@ -26,7 +26,7 @@ _MOST_REREADS = 200_000
 # How long the reading thread may keep the interpreter from the storing one. At Python's 5 ms a
 # turn, a server would stand idle after each short statement. SQLite works in our own process, and
 # its driver gives way at every row: there, shorter turns only cost.
-_TURN_S = 0.0005
+_TURN_S = 0.0002
 Sheets = Sequence[intake.Sheet]
 Prepared = tuple[Page, Sheets]
 
@@ -118,8 +118,8 @@ def _ahead(hub: Hub, pages: Generator[Prepared]) -> Iterator[Prepared]:
         yield first
         yield from pages
         return
-    sys.setswitchinterval(_TURN_S if hub.store.postgres else usual)
-    with ThreadPoolExecutor(1, thread_name_prefix="pull") as pool:
+    sys.setswitchinterval(_TURN_S)
+    with hub.store.streaming(), ThreadPoolExecutor(1, thread_name_prefix="pull") as pool:
         try:
             following = pool.submit(next, pages, None)
             yield first

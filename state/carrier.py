@@ -1,0 +1,59 @@
+"""SQLite's log, carried over into the file by a thread of its own.
+
+SQLite does so in the commit that finds the log long, while everybody waits: of records for clients
+all over a large file, nearly each is another page to be written to its place. While page upon page
+is stored, another thread does it beside.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+_LONGEST = 64_000  # pages of the log (256 MB): then whoever writes waits until it is carried over
+_WAIT_S = 30
+
+
+class Carrier:
+    """A thread that carries the log of a database file over whenever it is told of a commit.
+
+    It ends by itself if the file cannot be written: ``alive`` is false, and commits do as ever.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._told = threading.Event()
+        self._ending = False
+        self.alive = True
+        self._thread = threading.Thread(target=self._work, name="carrier", daemon=True)
+        self._thread.start()
+
+    def tell(self) -> None:
+        """Something was committed."""
+        self._told.set()
+
+    def end(self) -> None:
+        """Finish what is being carried over, and end."""
+        self._ending = True
+        self._told.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            connection = sqlite3.connect(self._file, timeout=_WAIT_S, isolation_level=None)
+            try:
+                while self._told.wait() and not self._ending:
+                    self._told.clear()
+                    _carry_over(connection)
+            finally:
+                connection.close()
+        except sqlite3.Error:
+            self.alive = False  # who commits meets the same, and says it
+
+
+def _carry_over(connection: sqlite3.Connection) -> None:
+    _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    if pages > _LONGEST:
+        # The log is begun anew only when all of it is carried over and nobody adds to it.
+        connection.execute("PRAGMA wal_checkpoint(RESTART)")
