@@ -58,7 +58,7 @@ def trading() -> list[FactDef]:
             "end of the trade window, while there is no trade",
         ),
         define(
-            "high_value_at", _T, "psp", ("calendar", "one", "high_value_at"),
+            "high_value_at", _T, "psp", ("crossing", "one", "high_value_at"),
             "when net deposits last rose to the brand's high value, while they are there",
         ),
     ]  # fmt: skip

@@ -1,8 +1,7 @@
-"""Market hours, and when a client's net deposits crossed a threshold. Pure."""
+"""Market hours. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -59,19 +58,3 @@ def _week_of_hour(hour: int) -> tuple[int, int]:
 
 def _instant(day: date, at: time) -> int:
     return round(datetime.combine(day, at, _NEW_YORK).timestamp() * 1000)
-
-
-def crossed(steps: Iterable[tuple[int, int]], threshold: int) -> int | None:
-    """When a running sum last rose from below a threshold to it; None while it is below.
-
-    Args:
-        steps: (ms, minor units to add) in order of time.
-    """
-    total, since = 0, None
-    for at, amount in steps:
-        total += amount
-        if total < threshold:
-            since = None
-        elif since is None:
-            since = at
-    return since

@@ -1,27 +1,23 @@
-"""Facts that no statement can work out: market hours, and the crossing into high value.
+"""Facts that no statement can work out: market hours.
 
-They are worked out in Python for the few clients they concern: funded ones without a trade, and
-those whose net deposits are high.
+They are worked out in Python for the clients they concern: funded ones without a trade.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, Table, and_, bindparam, func, or_, select
+from sqlalchemy import BigInteger, Column, Table, func, select
 from sqlalchemy.engine import Connection
 
-from mapping.market import FIRST_TRADE_HOURS, WINDOW_HOURS, Market, crossed
+from mapping.market import FIRST_TRADE_HOURS, WINDOW_HOURS, Market
 from state import schema, staging
-from state.fact_payments import PAID
 from state.fact_views import same, temporary
 
-_NAMES = ("first_trade_due_at", "trade_window_ends_at", "high_value_at")
+_NAMES = ("first_trade_due_at", "trade_window_ends_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,53 +41,27 @@ CALENDAR = Table(
 """The facts, of clients that have one."""
 
 
-def fill(connection: Connection, figures: Figures, paid: Table, days: Table) -> None:
+def fill(
+    connection: Connection, figures: Figures, paid: Table, days: Table | None = None
+) -> None:  # fmt: skip
     """Work them out for the work list's clients of the brand that is computed.
 
     Args:
         paid: what is known of the clients' payments together.
-        days: what is known of their trading; empty without records of any.
+        days: what is known of their trading, empty without records of any; None: ``paid`` tells it.
     """
-    found: dict[str, list[int | None]] = {}
-    if figures.trading:
-        for client_id, funded_at in connection.execute(_waiting(paid, days)):
-            after = figures.market.after
-            ends = after(funded_at, FIRST_TRADE_HOURS), after(funded_at, WINDOW_HOURS)
-            found[client_id] = [*ends, None]
-    steps = connection.execute(_steps(paid), {"threshold": figures.high_value}).all()
-    for client_id, own in groupby(steps, key=itemgetter(0)):
-        at = crossed(((at, by) for _, at, by in own), figures.high_value)
-        found.setdefault(client_id, [None, None, None])[2] = at
-    staging.fill(connection, CALENDAR, [(c, *own) for c, own in found.items()])
+    waiting = connection.execute(_waiting(paid, days)) if figures.trading else ()
+    after = figures.market.after
+    rows = [(c, after(at, FIRST_TRADE_HOURS), after(at, WINDOW_HOURS)) for c, at in waiting]
+    staging.fill(connection, CALENDAR, rows)
 
 
 @cache
-def _waiting(paid: Table, days: Table) -> sa.Select[Any]:
+def _waiting(paid: Table, days: Table | None) -> sa.Select[Any]:
     """Funded clients without a trade."""
+    traded = func.coalesce((paid if days is None else days).c.trading_days, 0)
     return (
         select(paid.c.client_id, paid.c.first_deposit_at)
-        .select_from(paid.outerjoin(days, same(days, paid)))
-        .where(paid.c.first_deposit_at.is_not(None), func.coalesce(days.c.trading_days, 0) == 0)
-    )
-
-
-@cache
-def _steps(paid: Table) -> sa.Select[Any]:
-    """(client, when, by how much) its net deposits changed: counted deposits, paid withdrawals.
-
-    Of clients whose net deposits are high.
-    """
-    p, threshold = PAID, bindparam("threshold", type_=sa.BigInteger)
-    counted, settled = p.c.counted == 1, and_(p.c.deposit == 0, p.c.status == "paid")
-    by = sa.case((counted, p.c.net_base), else_=-p.c.base_minor)
-    high = paid.c.total_deposits - paid.c.total_withdrawals >= threshold
-    here = select(paid.c.client_id).where(high).cte("high")
-    here = here.prefix_with("MATERIALIZED")
-    # Said like this, PostgreSQL does not take it for rare, and compare each with all of `here`.
-    matters = sa.case((or_(counted, settled), p.c.at)).is_not(None)
-    return (
-        select(p.c.client_id, p.c.at, by)
-        .select_from(here.join(p, same(p, here)))
-        .where(matters)
-        .order_by(p.c.client_id, p.c.at, p.c.deposit.desc(), p.c.name)
+        .select_from(paid if days is None else paid.outerjoin(days, same(days, paid)))
+        .where(paid.c.first_deposit_at.is_not(None), traded == 0)
     )

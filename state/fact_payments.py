@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Column, Table, and_, bindparam, case, func, o
 from mapping.facts import ABANDONED_AFTER_MS
 from state import schema
 from state.fact_views import AFTER_ANY, DIGITS, View, is_one_of, mine, near, same, temporary
+from state.rules_elements import Hint
 
 _ABANDONABLE = ("created", "pending_customer", "processing")
 _SETTLED = ("paid", "rejected", "cancelled", "failed")
@@ -52,19 +53,18 @@ it is read: in each of dozens of aggregates, an engine would work it out anew.
 """
 
 
-def filling_paid() -> sa.Insert:
+def paid_rows() -> sa.Select[Any]:
     """Fill :data:`PAID`."""
     here, p, back = mine(), schema.payment, BACK
     taken = and_(back.c.source == p.c.source, back.c.payment_id == p.c.external_id)
     values: dict[str, Any] = {n: p.c[n] for n in ("client_id", *_AS_STORED)}
     values["name"] = p.c.external_id + _THEN + p.c.source
     values |= _worked_out(p.c, back.c)
-    rows = (
+    return (
         select(*[values[c.name] for c in PAID.columns])
         .select_from(here.join(p, and_(same(p, here), near(p))).outerjoin(back, taken))
         .where(p.c.deleted == 0)
     )
-    return sa.insert(PAID).from_select([c.name for c in PAID.columns], rows)
 
 
 def _worked_out(p: Any, back: Any) -> dict[str, Any]:
@@ -111,6 +111,11 @@ def key(p: Any, at: Any) -> Any:
     return sa.cast(at + AFTER_ANY, sa.Text) + p.c.name
 
 
-def keyed(paid: sa.FromClause, key_: Any, p: Any) -> Any:
-    """The payment of a key."""
-    return and_(same(p, paid), p.c.name == func.substr(key_, DIGITS + 1))
+def name_of(key_: Any) -> Any:
+    """The name of the payment of a key."""
+    return func.substr(key_, DIGITS + 1)
+
+
+def keyed(paid: sa.FromClause, key_: Any, p: Any, among: Any) -> Any:
+    """The payment of a key, which is one of some: PostgreSQL need not hash the others."""
+    return and_(same(p, paid), p.c.name == name_of(key_), Hint(among))

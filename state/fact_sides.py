@@ -16,7 +16,7 @@ from state import schema
 from state.fact_payments import PAID
 from state.fact_views import BRAND, Side, View, aggregates, is_one_of, mine, near, same, side, work
 from state.linking import BLANK, CLIENT_ID
-from state.rules_elements import Least
+from state.rules_elements import Hint, Least
 from state.schema import NEVER
 
 _LIVE = ("real", "cent")
@@ -34,12 +34,13 @@ def _grouped(name: str, view: View, rows: Any, *also: Any) -> sa.Select[Any]:
 
     Along the work list's key, by an outer join, which SQLite does not reorder: so nothing has to be
     sorted to be grouped. Clients without a record are left out at the end. The brand is asked for
-    so that PostgreSQL cannot ask the records for it too, and read all of a brand.
+    so that PostgreSQL cannot ask the records for it too, and read all of a brand; and it is told
+    that clients without a record do not matter.
     """
     return (
         select(work.c.client_id, *aggregates(name, view), *also)
         .select_from(work.outerjoin(rows, and_(same(rows, work), near(rows), rows.c.deleted == 0)))
-        .where(work.c.brand.concat("") == BRAND)
+        .where(work.c.brand.concat("") == BRAND, Hint(rows.c.client_id.is_not(None)))
         .group_by(work.c.brand, work.c.client_id)
         .having(func.count(rows.c.client_id) > 0)
     )
@@ -84,12 +85,15 @@ def _pairs() -> sa.Select[Any]:
     """Deposits of the PSP and bookings on accounts, the n-th with the n-th of the same amount.
 
     Both are numbered in one list, and meet where they have the same number: a join of the two has
-    no index to look into, and SQLite would read all of one for each of the other.
+    no index to look into, and SQLite would read all of one for each of the other. Amounts of which
+    there are as many of the ones as of the others, which are most, all meet.
     """
-    r = sa.union_all(_paid(), _booked()).subquery("either").c
+    r = sa.union_all(_paid(), _booked()).cte("either").prefix_with("MATERIALIZED").c
     alike = (r.client_id, r.currency, r.amount_minor)
+    uneven = select(*alike).group_by(*alike).having(2 * func.sum(r.booked) != func.count())
     n = func.row_number().over(partition_by=[*alike, r.booked], order_by=[r.at, r.name])
-    numbered = select(*alike, r.booked, r.at, n.label("n")).subquery("numbered").c
+    among = sa.tuple_(*alike).in_(uneven)
+    numbered = select(*alike, r.booked, r.at, n.label("n")).where(among).subquery("numbered").c
     key = (numbered.client_id, numbered.currency, numbered.amount_minor, numbered.n)
     alone = (
         select(key[0], func.min(numbered.at).label("at"),

@@ -20,7 +20,6 @@ from mapping.facts import CATALOGUE
 from mapping.rules import FactType
 from state import schema
 from state.rules_elements import Hint
-from state.staging import fresh
 
 DIGITS = 16
 AFTER_ANY = 2 * 10**15
@@ -53,6 +52,7 @@ def listed(*only: sa.ColumnElement[bool]) -> sa.CTE:
     return select(work).where(*only).cte("listed").prefix_with("MATERIALIZED")
 
 
+@cache
 def mine() -> sa.CTE:
     """The work list's clients of the brand that is computed."""
     return listed(work.c.brand == BRAND)
@@ -165,16 +165,6 @@ class Side:
         if self.rows is None:
             return True
         return connection.scalar(_any_row(self.rows), {"work_brand": brand}) is not None
-
-    def fill(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        """Fill it for the work list's clients of one brand."""
-        fresh(connection, self.table)
-        connection.execute(_filling(self), values)
-
-
-@cache
-def _filling(one: Side) -> sa.Insert:
-    return sa.insert(one.table).from_select([c.name for c in one.table.columns], one.query())
 
 
 @cache

@@ -7,9 +7,10 @@ after it was opened, as seen by the PSP's horizon (the moment up to which it is 
 ``facts_due_at`` is the next such moment.
 
 A client's payments are read once, into a small table, and what is wanted of them is worked out
-there: the work list stands to the left of outer joins, which no engine reorders, and its key is
-what is grouped by, so nothing is sorted. The same scan finds the *keys* of the few payments of
-which more is wanted - the last that ended, the first counted - and these are looked up again.
+there, along its key. The same scan finds the *keys* of the few payments of which more is wanted -
+the last that ended, the first counted - and these are looked up again.
+
+Everybody in a range of clients is computed otherwise on PostgreSQL: see :mod:`state.fact_range`.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from mapping.facts import CATALOGUE
 from mapping.facts_more import WINDOW_MS
 from state import fact_calendar, fact_sides, schema, statistics
 from state.fact_calendar import CALENDAR, Figures
-from state.fact_payments import BACK, PAID, deposit, filling_paid, key, keyed, withdrawal
+from state.fact_payments import BACK, PAID, deposit, key, keyed, paid_rows, withdrawal
+from state.fact_range import WORKED_OUT, Part, working_out
 from state.fact_sides import BY_VIEW, SIDES
+from state.fact_totals import HIGH, SECOND, crossings, seconds
 from state.fact_views import (
     BRAND,
     Side,
@@ -73,91 +76,131 @@ def compute(connection: Connection, brand: str, psp_horizon: int, figures: Figur
         psp_horizon: ms; the brand's payments are known to be complete up to here.
         figures: what of the brand's policy facts depend on.
     """
-    values = {"psp_horizon": psp_horizon, **span(connection, brand)}
-    with statistics.planned_anew(connection, by_range=values["work_dense"]):
-        _compute(connection, brand, values, figures)
-
-
-def _compute(
-    connection: Connection, brand: str, values: Mapping[str, Any], figures: Figures
-) -> None:
-    _fill_payments(connection, values)
+    values = {
+        "psp_horizon": psp_horizon, "high_value": figures.high_value, **span(connection, brand)
+    }  # fmt: skip
     used = tuple(one for one in SIDES if one.used(connection, brand))
     for one in SIDES:
-        if one in used:
-            one.fill(connection, values)
-        elif one.read:
+        if one.read and one not in used:
             fresh(connection, one.table)
+    with statistics.planned_anew(connection, by_range=values["work_dense"]):
+        if values["work_dense"]:
+            _compute_range(connection, used, values, figures)
+        else:
+            _compute_listed(connection, used, values, figures)
+
+
+Used = tuple[Side, ...]
+Values = Mapping[str, Any]
+
+
+def _compute_listed(
+    connection: Connection, used: Used, values: Values, figures: Figures
+) -> None:  # fmt: skip
+    """In tables, because an engine that does not know how few these are joins them row by row."""
+    for table, filling in _fillings(used):
+        fresh(connection, table)
+        connection.execute(filling, values)
     fact_calendar.fill(connection, figures, _paid_facts, BY_VIEW["trading_day"].table)
-    connection.execute(_statement(connection.dialect.name, used), values)
+    connection.execute(_storing(connection.dialect.name, used), values)
+
+
+def _compute_range(
+    connection: Connection, used: Used, values: Values, figures: Figures
+) -> None:  # fmt: skip
+    fresh(connection, WORKED_OUT)
+    fresh(connection, CALENDAR)
+    connection.execute(_working_out(used), values)
+    fact_calendar.fill(connection, figures, WORKED_OUT)
+    connection.execute(_storing_worked_out(), values)
 
 
 @lru_cache(maxsize=16)
-def _statement(dialect: str, used: tuple[Side, ...]) -> Any:
+def _fillings(used: Used) -> tuple[tuple[Table, sa.Insert], ...]:
+    parts = (*_payment_parts(), *((one.table, one.query()) for one in used))
+    return tuple((table, _into(table, query)) for table, query in parts)
+
+
+@lru_cache(maxsize=16)
+def _working_out(used: Used) -> sa.Insert:
+    c = schema.client.c
+    clients = select(c.brand, c.external_id).where(near(schema.client, c.external_id))
+    sides = ((one.table, one.query()) for one in used)
+    return working_out([(work, clients), *_payment_parts(), *sides], _facts(used))
+
+
+@lru_cache(maxsize=16)
+def _storing(dialect: str, used: Used) -> Any:
     """The statement for a brand that has records of these sides."""
+    return _upsert(dialect, _facts(used))
+
+
+@lru_cache(maxsize=1)
+def _storing_worked_out() -> Any:
+    calendar = {d.name: CALENDAR.c[d.name] for d in CATALOGUE if d.view == "calendar"}
+    columns = [calendar.get(n, WORKED_OUT.c[n]) for n in _STORED[1:]]
+    joined = WORKED_OUT.outerjoin(CALENDAR, same(WORKED_OUT, CALENDAR))
+    return _upsert("postgresql", select(BRAND, *columns).select_from(joined))
+
+
+_STORED = ["brand", "client_id", *(d.name for d in CATALOGUE), "facts_due_at"]
+
+
+def _upsert(dialect: str, rows: sa.Select[Any]) -> Any:
     insert = (postgresql if dialect == "postgresql" else sqlite).insert(schema.fact)
-    names = ["brand", "client_id", *(d.name for d in CATALOGUE), "facts_due_at"]
-    insert = insert.from_select(names, _facts(used))
-    values = {n: insert.excluded[n] for n in names[2:]}
+    insert = insert.from_select(_STORED, rows)
+    values = {n: insert.excluded[n] for n in _STORED[2:]}
     return insert.on_conflict_do_update(index_elements=["brand", "client_id"], set_=values)
 
 
-def _facts(used: tuple[Side, ...]) -> sa.Select[Any]:
-    # Materialized, and with the brand among its columns, so that no engine begins with all clients
-    # there are of a brand it was told: PostgreSQL did, for each client of the list.
-    paid = select(BRAND.label("brand"), _paid_facts).cte("paid").prefix_with("MATERIALIZED")
-    c, k = schema.client, schema.kyc_case
+def _facts(used: Used) -> sa.Select[Any]:
+    """All facts of the work list's clients, one row each.
+
+    The list stands to the left of outer joins, and comes with the brand: no engine can begin with
+    all clients there are of a brand. PostgreSQL did, for each client of the list.
+    """
+    here, paid, c, k = mine(), _paid_facts, schema.client, schema.kyc_case
+    client = and_(c.c.brand == here.c.brand, c.c.external_id == here.c.client_id)
     last, first, asked = (PAID.alias(n) for n in ("last", "first", "asked"))
     joined = (
-        paid.outerjoin(
-            c,
-            and_(
-                c.c.brand == paid.c.brand,
-                c.c.external_id == paid.c.client_id,
-                near(c, c.c.external_id),
-            ),
-        )
-        .outerjoin(k, and_(same(paid, k), near(k), k.c.deleted == 0, ~_newer(k)))
-        .outerjoin(last, keyed(paid, paid.c.last_end, last))
-        .outerjoin(first, keyed(paid, paid.c.first_success, first))
-        .outerjoin(asked, keyed(paid, paid.c.first_request, asked))
-        .outerjoin(_moved_facts, same(paid, _moved_facts))
-        .outerjoin(CALENDAR, same(paid, CALENDAR))
+        here.outerjoin(c, and_(client, near(c, c.c.external_id)))
+        .outerjoin(k, and_(same(here, k), near(k), k.c.deleted == 0, ~_newer(k)))
+        .outerjoin(paid, same(here, paid))
+        .outerjoin(last, keyed(paid, paid.c.last_end, last, last.c.ended_at.is_not(None)))
+        .outerjoin(first, keyed(paid, paid.c.first_success, first, first.c.counted == 1))
+        .outerjoin(asked, keyed(paid, paid.c.first_request, asked, asked.c.deposit == 0))
     )
-    for one in used:
-        joined = joined.outerjoin(one.table, same(paid, one.table))
+    for table in (_moved_facts, SECOND, HIGH, CALENDAR, *(one.table for one in used)):
+        joined = joined.outerjoin(table, same(here, table))
     picked = {
         "current": _kyc(k),
         "last_ended": deposit(last),
         "counted_first": View({"method": first.c.method}),
-        "counted_later": View({"status_at": _second_success(paid, first)}),
+        "counted_later": View({"status_at": SECOND.c.at}),
         "first_requested": withdrawal(asked),
     }
-    columns = [_fact(d, c, picked, paid, used) for d in CATALOGUE]
+    columns = [_fact(d, c, picked, used) for d in CATALOGUE]
     leaves_at = fact_sides.leaves_at(paid.c.fees_leave_at, used)
     due = Least(func.coalesce(paid.c.abandons_at, NEVER), func.coalesce(leaves_at, NEVER))
-    # Without a WHERE, SQLite takes the ON of an upsert for one of a join.
+    # Said so that it does not turn the outer join into one that may be reordered.
+    there = func.coalesce(c.c.external_id, "") != ""
     return (
-        select(paid.c.brand, paid.c.client_id, *columns, due.label("facts_due_at"))
+        select(here.c.brand, here.c.client_id, *columns, due.label("facts_due_at"))
         .select_from(joined)
-        .where(func.coalesce(c.c.external_id, "") != "")
+        .where(there)
     )
 
 
-def _fact(
-    d: FactDef,
-    client: Table,
-    picked: Mapping[str, View],
-    paid: sa.FromClause,
-    used: tuple[Side, ...],
-) -> Any:
+def _fact(d: FactDef, client: Table, picked: Mapping[str, View], used: Used) -> Any:
     column: Any
     view = next((picked[w] for w in d.where if w in picked), None)
-    aggregated = _aggregated(d, paid, used)
+    aggregated = _aggregated(d, used)
     if d.view == "calendar":
         column = CALENDAR.c[d.name]
+    elif d.view == "crossing":
+        column = HIGH.c[d.name]
     elif d.view == "meaningful":
-        column = _last_meaningful(picked, paid, used)
+        column = _last_meaningful(picked, used)
     elif d.view == "client":
         column = _disposition_at(client) if d.column == "disposition_at" else client.c[d.column]
     elif view is not None:
@@ -176,23 +219,22 @@ def _fact(
     return column.label(d.name)
 
 
-def _aggregated(d: FactDef, paid: sa.FromClause, used: tuple[Side, ...]) -> sa.FromClause | None:
+def _aggregated(d: FactDef, used: Used) -> sa.FromClause | None:
     """Where a fact's aggregate stands; None where the brand has no such records."""
     if d.view in _MOVED:
         return _moved_facts
     if d.view not in BY_VIEW:
-        return paid
+        return _paid_facts
     return BY_VIEW[d.view].table if BY_VIEW[d.view] in used else None
 
 
-def _last_meaningful(
-    picked: Mapping[str, View], paid: sa.FromClause, used: tuple[Side, ...]
-) -> Any:
+def _last_meaningful(picked: Mapping[str, View], used: Used) -> Any:
     """The latest of what is known of whatever is connected; NULL if nothing is."""
+    paid = _paid_facts.c
     times = [
-        picked["current"].values["step_at"], paid.c.last_attempt_opened_at,
-        picked["last_ended"].values["ended_at"], paid.c.last_withdrawal_at,
-        paid.c.last_withdrawal_settled_at,
+        picked["current"].values["step_at"], paid.last_attempt_opened_at,
+        picked["last_ended"].values["ended_at"], paid.last_withdrawal_at,
+        paid.last_withdrawal_settled_at,
     ]  # fmt: skip
     of_sides = {
         "trading_day": "last_trade_at", "ledger": "last_bonus_at", "ticket": "last_ticket_at",
@@ -236,57 +278,30 @@ def _kyc(k: Table) -> View:
 
 
 def _paid() -> sa.Select[Any]:
-    """One row for each client on the list: what is aggregated over payments, and three keys."""
+    """One row for each client with payments: what is aggregated over them, and three keys."""
     p, at = PAID, PAID.c.at
-    there = p.c.client_id.is_not(None)
     paid_in, paid_out = deposit(p), withdrawal(p)
-    charged = and_(there, or_(p.c.fee_base_minor.is_(None), p.c.fee_base_minor != 0))
-    fee = View(
-        {"base_minor": p.c.fee_base_minor},
-        {"recent": fact_sides.recent(at)},
-        there,
-    )
+    charged = or_(p.c.fee_base_minor.is_(None), p.c.fee_base_minor != 0)
+    fee = View({"base_minor": p.c.fee_base_minor}, {"recent": fact_sides.recent(at)})
     fees_leave_at = func.min(at).filter(charged, fact_sides.recent(at))
-    return (
-        select(
-            work.c.client_id,
-            *aggregates("deposit", paid_in),
-            *aggregates("withdrawal", paid_out),
-            *aggregates("fee", fee),
-            func.min(p.c.abandons_at).label("abandons_at"),
-            (fees_leave_at + WINDOW_MS).label("fees_leave_at"),
-            func.max(key(p, p.c.ended_at)).label("last_end"),
-            func.min(key(p, at)).filter(p.c.counted == 1).label("first_success"),
-            func.min(key(p, p.c.opened_at)).filter(paid_out.rows).label("first_request"),
-        )
-        .select_from(work.outerjoin(p, same(p, work)))
-        .where(work.c.brand == BRAND)
-        .group_by(work.c.client_id)
-    )  # fmt: skip
-
-
-def _second_success(paid: sa.FromClause, first: Any) -> Any:
-    """When the earliest of a client's counted deposits but the first succeeded."""
-    p = PAID.alias("later")
-    at = select(func.min(p.c.at)).where(same(p, paid), p.c.counted == 1, p.c.name != first.c.name)
-    return case((paid.c.deposits > 1, at.correlate(paid, first).scalar_subquery()))
+    return select(
+        p.c.client_id,
+        *aggregates("deposit", paid_in),
+        *aggregates("withdrawal", paid_out),
+        *aggregates("fee", fee),
+        func.min(p.c.abandons_at).label("abandons_at"),
+        (fees_leave_at + WINDOW_MS).label("fees_leave_at"),
+        func.max(key(p, p.c.ended_at)).label("last_end"),
+        func.min(key(p, at)).filter(p.c.counted == 1).label("first_success"),
+        func.min(key(p, p.c.opened_at)).filter(paid_out.rows).label("first_request"),
+    ).group_by(p.c.client_id)
 
 
 # --- movements ---------------------------------------------------------------------------------
 
 
-def _fill_payments(connection: Connection, values: Mapping[str, Any]) -> None:
-    """What went back, a payment and a client; then the payments; then what they are together.
-
-    In tables, because an engine that does not know how few these are joins them row by row.
-    """
-    for table, insert in _payment_inserts():
-        fresh(connection, table)
-        connection.execute(insert, values)
-
-
-@lru_cache(maxsize=1)
-def _payment_inserts() -> tuple[tuple[Table, sa.Insert], ...]:
+def _payment_parts() -> tuple[Part, ...]:
+    """What went back, a payment and a client; then the payments; then what they are together."""
     rows = _moved()
     client, payment = rows.c.client_id, (rows.c.source, rows.c.payment_id)
     # A refund has no resolution.
@@ -302,10 +317,12 @@ def _payment_inserts() -> tuple[tuple[Table, sa.Insert], ...]:
     )
     moved = (*aggregates("taken", View(values, rows=taken)), *aggregates("dispute", dispute))
     return (
-        (BACK, _into(BACK, select(*back).where(taken).group_by(*payment))),
-        (_moved_facts, _into(_moved_facts, select(client, *moved).group_by(client))),
-        (PAID, filling_paid()),
-        (_paid_facts, _into(_paid_facts, _paid())),
+        (BACK, select(*back).where(taken).group_by(*payment)),
+        (_moved_facts, select(client, *moved).group_by(client)),
+        (PAID, paid_rows()),
+        (_paid_facts, _paid()),
+        (SECOND, seconds(_paid_facts)),
+        (HIGH, crossings(_paid_facts)),
     )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mapping.market import Market, crossed
+from mapping.market import Market
 
 
 def at(text: str) -> int:
@@ -43,19 +43,3 @@ def test_crypto_never_closes() -> None:
 def test_a_vendors_absurd_instant_has_no_calendar() -> None:
     assert Market().after(-(10**14), 1) == -(10**14) + 3_600_000
     assert Market().after(2**50, 1) == 2**50 + 3_600_000
-
-
-@pytest.mark.parametrize(
-    ("steps", "since"),
-    [
-        ([], None),
-        ([(1, 999)], None),
-        ([(1, 1000)], 1),
-        ([(1, 600), (2, 600)], 2),
-        ([(1, 1200), (2, -300)], None),
-        ([(1, 1200), (2, -300), (3, 100)], 3),  # up, down, up again
-        ([(1, 1200), (2, -200), (3, 100)], 1),  # never below
-    ],
-)
-def test_the_crossing(steps: list[tuple[int, int]], since: int | None) -> None:
-    assert crossed(steps, 1000) == since

@@ -244,3 +244,32 @@ def test_the_nth_deposit_is_paired_with_the_nth_booking_of_its_amount(store: Sto
         found = facts(connection)
     # Two of three deposits are booked; the booking of another amount is nobody's.
     assert (found["uncredited_at"], found["unpaid_credit_at"]) == (T0 + 2, T0 + 7)
+
+
+@pytest.mark.parametrize(
+    ("steps", "since"),
+    [
+        ([], None),
+        ([999], None),
+        ([1000], 1),
+        ([600, 600], 2),
+        ([1200, -300], None),
+        ([1200, -300, 100], 3),  # up, down, up again
+        ([1200, -200, 100], 1),  # never below
+        ([1200, None], None),  # of one without a rate nobody knows what is left
+    ],
+)
+def test_high_value_since_net_deposits_last_rose_to_it(
+    store: Store, steps: list[int | None], since: int | None
+) -> None:
+    with store.transaction("test") as connection:
+        client(connection, "C1")
+        for n, base in enumerate(steps, 1):
+            out = base is None or base < 0
+            more = {"direction": "withdrawal", "status": "paid"} if out else {}
+            amount = None if base is None else abs(base)
+            pay(connection, "C1", str(n), T0 + n, base_minor=amount, **more)
+        list_work(connection, "C1")
+        facts_sql.compute(connection, "alpha", NOW, Figures(high_value=1000))
+        found = projection.facts_of(connection, [("alpha", "C1")])["alpha", "C1"]
+    assert found["high_value_at"] == (None if since is None else T0 + since)
