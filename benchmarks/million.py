@@ -34,6 +34,7 @@ from sync.cycle import anyone, sync_once
 from sync.hub import Hub
 from sync.project import STEP, Projector, figures
 from sync.pull import pull
+from sync.rebuild import RANGE, rebuild
 
 COPIES = 100
 TOUCHED, REPEATS, TICKS = 10_000, 3, 60
@@ -90,19 +91,26 @@ class Million:
         yield self.measured("facts: time", median(s.wall_s for s in spent), "s")
 
     def rebuild(self) -> Iterator[Measured]:
-        """Facts of everybody, as after a new rule set: touched, then step by step."""
+        """Facts of everybody, as after a new fact: range by range on a server, else in steps."""
         hub, now, clients = self.hub(), self.clock.now_ms(), 0
+        psp, every = dict.fromkeys(BRANDS, now), {b: figures(hub, b) for b in BRANDS}
+        done: list[int] = [0]
+        hub.progress = lambda *told: done.append(told[2])
         with rig.spending() as spent:
             with hub.store.transaction("bench.touch") as connection:
                 intake.touch_all(connection)
-            size = 1
+            size = not rebuild(hub, anyone, psp, every)
             while size:
                 with hub.store.transaction("bench.step") as connection:
-                    statistics.refresh(connection)
-                    size = projection.fill_work(connection, STEP, 0, dict.fromkeys(BRANDS, 0))
+                    size = bool(projection.fill_work(connection, STEP, 0, psp))
                     _compute(hub, connection, now)
                     clients += projection.total(connection, fact_views.work)
-        note = f"{clients:,} clients in steps of {STEP:,}"
+        with hub.store.transaction("bench.swept") as connection:
+            connection.execute(sa.delete(schema.sweep))
+        if clients:
+            note = f"{clients:,} clients in steps of {STEP:,}"
+        else:
+            note = f"{done[-1]:,} clients in ranges of {RANGE:,}, two at a time"
         yield self.measured("rebuild: time", spent.wall_s, "s", note)
         yield self.measured("rebuild: cpu", spent.cpu_s, "s")
 

@@ -9,7 +9,18 @@ from brokersync import health
 from brokersync.crm_fields import OFF, show_unmapped
 from brokersync.output import Output, instant, iso
 from connectors.destination import CrmObject
-from state import digests, engine, episodes, identity, outbox, partners, projection, schema, sources
+from state import (
+    digests,
+    engine,
+    episodes,
+    identity,
+    outbox,
+    partners,
+    projection,
+    schema,
+    sources,
+    sweep,
+)  # fmt: skip
 from sync.cycle import Cycle
 from sync.hub import Hub
 from sync.plan import Planned
@@ -108,7 +119,7 @@ def status(out: Output, hub: Hub) -> dict[str, Any]:
         }
         told = [(team, "digest", made, still) for team, made, still in digests.count(connection)]
         tasks = sorted(episodes.count_tasks(connection) + told)
-        touched = projection.total(connection, schema.touched)
+        touched = projection.total(connection, schema.touched) + sweep.left(connection)
         off = partners.off(connection, CrmObject.COMPANY.value, list(pending))
         latest = engine.runs(connection, 1)
         standing = engine.standing(connection)

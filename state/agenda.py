@@ -17,6 +17,8 @@ def work_waits(connection: Connection, now: int) -> bool:
     """Whether a client or partner was touched, or a client is due by ``now`` (ms)."""
     if connection.execute(select(schema.touched.c.brand).limit(1)).first() is not None:
         return True
+    if connection.execute(select(schema.sweep.c.brand).limit(1)).first() is not None:
+        return True
     if partners.waiting(connection):
         return True
     due = _next_due(connection, None)

@@ -40,10 +40,13 @@ def _grouped(name: str, view: View, rows: Any, *also: Any) -> sa.Select[Any]:
     return (
         select(work.c.client_id, *aggregates(name, view), *also)
         .select_from(work.outerjoin(rows, and_(same(rows, work), near(rows), rows.c.deleted == 0)))
-        .where(work.c.brand.concat("") == BRAND, Hint(rows.c.client_id.is_not(None)))
+        .where(
+            work.c.brand.concat("") == BRAND, work.c.computed == 0,
+            Hint(rows.c.client_id.is_not(None)),
+        )
         .group_by(work.c.brand, work.c.client_id)
         .having(func.count(rows.c.client_id) > 0)
-    )
+    )  # fmt: skip
 
 
 def _accounts() -> sa.Select[Any]:

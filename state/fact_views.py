@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, MetaData, Table, and_, case, func, or_, select
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, and_, case, func, or_, select
 from sqlalchemy.engine import Connection
 
 from mapping.fact import FactDef
@@ -39,8 +39,12 @@ temporary = MetaData()
 work = Table(
     "work", temporary,
     Column("brand", schema.Id, primary_key=True), Column("client_id", schema.Id, primary_key=True),
+    Column("mate", Integer, nullable=False, server_default="0"),
+    Column("computed", Integer, nullable=False, server_default="0"),
     prefixes=["TEMPORARY"], sqlite_with_rowid=False,
 )  # fmt: skip
+"""The clients a step is about. ``mate``: on the list because of the address of another.
+``computed``: the facts are worked out already."""
 
 
 def listed(*only: sa.ColumnElement[bool]) -> sa.CTE:
@@ -54,8 +58,8 @@ def listed(*only: sa.ColumnElement[bool]) -> sa.CTE:
 
 @cache
 def mine() -> sa.CTE:
-    """The work list's clients of the brand that is computed."""
-    return listed(work.c.brand == BRAND)
+    """The work list's clients of the brand that is computed, but for those who are already."""
+    return listed(work.c.brand == BRAND, work.c.computed == 0)
 
 
 @dataclass(frozen=True)
@@ -127,19 +131,28 @@ def near(rows: Any, client: Any = None) -> Any:
     return Hint(or_(_DENSE == 0, here))
 
 
-def span(connection: Connection, brand: str) -> dict[str, Any]:
-    """What :func:`near` asks of a brand's work list: dense if it has most clients of its range."""
+def span(connection: Connection, brand: str) -> tuple[str, str] | None:
+    """First and last client of a dense work list: one with nearly all clients of its range."""
+    mine_ = (work.c.brand == brand, work.c.computed == 0, work.c.mate == 0)
     ends = select(func.count(), func.min(work.c.client_id), func.max(work.c.client_id))
-    size, first, last = connection.execute(ends.where(work.c.brand == brand)).one()
-    values = {"work_brand": brand, "work_first": first, "work_last": last, "work_dense": 0}
-    if size >= _LEAST_DENSE and connection.dialect.name == "postgresql":
-        c = schema.client.c
-        here = select(c.external_id).where(
-            c.brand == brand, c.external_id >= first, c.external_id <= last
-        )
-        among = select(func.count()).select_from(here.limit(2 * size + 1).subquery())
-        values["work_dense"] = int((connection.scalar(among) or 0) <= 2 * size)
-    return values
+    size, first, last = connection.execute(ends.where(*mine_)).one()
+    if size < _LEAST_DENSE or connection.dialect.name != "postgresql":
+        return None
+    c, most = schema.client.c, size * 5 // 4
+    here = select(c.external_id).where(
+        c.brand == brand, c.external_id >= first, c.external_id <= last
+    )
+    among = select(func.count()).select_from(here.limit(most + 1).subquery())
+    return None if (connection.scalar(among) or 0) > most else (first, last)
+
+
+def by_range(first: str, last: str) -> dict[str, Any]:
+    """What :func:`near` asks where a range is computed."""
+    return {"work_dense": 1, "work_first": first, "work_last": last}
+
+
+BY_LIST = {"work_dense": 0, "work_first": "", "work_last": ""}
+"""What :func:`near` asks where it need not."""
 
 
 def is_one_of(column: Any, words: Iterable[str]) -> Any:

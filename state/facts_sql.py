@@ -35,9 +35,11 @@ from state.fact_sides import BY_VIEW, SIDES
 from state.fact_totals import HIGH, SECOND, crossings, seconds
 from state.fact_views import (
     BRAND,
+    BY_LIST,
     Side,
     View,
     aggregates,
+    by_range,
     is_one_of,
     mine,
     near,
@@ -49,7 +51,7 @@ from state.fact_views import (
 )
 from state.rules_elements import Greatest, Least
 from state.schema import NEVER
-from state.staging import fresh
+from state.staging import count, fresh
 
 _PAYMENTS = ("deposit", "withdrawal", "fee")  # views over payments
 _paid_facts = Table(
@@ -76,18 +78,51 @@ def compute(connection: Connection, brand: str, psp_horizon: int, figures: Figur
         psp_horizon: ms; the brand's payments are known to be complete up to here.
         figures: what of the brand's policy facts depend on.
     """
-    values = {
-        "psp_horizon": psp_horizon, "high_value": figures.high_value, **span(connection, brand)
-    }  # fmt: skip
+    found = span(connection, brand)
+    if found is not None:
+        compute_range(connection, brand, *found, psp_horizon, figures)
+        there = and_(work.c.client_id >= found[0], work.c.client_id <= found[1])
+        done = sa.update(work).where(work.c.brand == brand, there).values(computed=1)
+        connection.execute(done)
+    left = select(work.c.client_id).where(work.c.brand == brand, work.c.computed == 0).limit(1)
+    if connection.scalar(left) is not None:
+        values = _values(brand, psp_horizon, figures) | BY_LIST
+        with statistics.planned_anew(connection):
+            _compute_listed(connection, _used(connection, brand), values, figures)
+
+
+def compute_range(
+    connection: Connection, brand: str, first: str, last: str, psp_horizon: int, figures: Figures
+) -> int:
+    """Compute the facts of all clients of a brand from one to another, on PostgreSQL.
+
+    Args:
+        psp_horizon: as for :func:`compute`; so is ``figures``.
+
+    Returns:
+        How many clients there are.
+    """
+    values = _values(brand, psp_horizon, figures) | by_range(first, last)
+    used = _used(connection, brand)
+    with statistics.planned_anew(connection, by_range=True):
+        for table in (WORKED_OUT, CALENDAR):
+            fresh(connection, table)
+        connection.execute(_working_out(used), values)
+        fact_calendar.fill(connection, figures, WORKED_OUT)
+        return count(connection, _storing_worked_out(), values)
+
+
+def _values(brand: str, psp_horizon: int, figures: Figures) -> dict[str, Any]:
+    return {"psp_horizon": psp_horizon, "high_value": figures.high_value, "work_brand": brand}
+
+
+def _used(connection: Connection, brand: str) -> Used:
+    """The sides of which the brand has records. Others that are read have to be there, if empty."""
     used = tuple(one for one in SIDES if one.used(connection, brand))
     for one in SIDES:
         if one.read and one not in used:
             fresh(connection, one.table)
-    with statistics.planned_anew(connection, by_range=values["work_dense"]):
-        if values["work_dense"]:
-            _compute_range(connection, used, values, figures)
-        else:
-            _compute_listed(connection, used, values, figures)
+    return used
 
 
 Used = tuple[Side, ...]
@@ -105,16 +140,6 @@ def _compute_listed(
     connection.execute(_storing(connection.dialect.name, used), values)
 
 
-def _compute_range(
-    connection: Connection, used: Used, values: Values, figures: Figures
-) -> None:  # fmt: skip
-    fresh(connection, WORKED_OUT)
-    fresh(connection, CALENDAR)
-    connection.execute(_working_out(used), values)
-    fact_calendar.fill(connection, figures, WORKED_OUT)
-    connection.execute(_storing_worked_out(), values)
-
-
 @lru_cache(maxsize=16)
 def _fillings(used: Used) -> tuple[tuple[Table, sa.Insert], ...]:
     parts = (*_payment_parts(), *((one.table, one.query()) for one in used))
@@ -124,7 +149,9 @@ def _fillings(used: Used) -> tuple[tuple[Table, sa.Insert], ...]:
 @lru_cache(maxsize=16)
 def _working_out(used: Used) -> sa.Insert:
     c = schema.client.c
-    clients = select(c.brand, c.external_id).where(near(schema.client, c.external_id))
+    # The work list: nobody is computed, and nobody is here for another's sake.
+    clients = select(c.brand, c.external_id, _NOT.label("mate"), _NOT.label("computed"))
+    clients = clients.where(near(schema.client, c.external_id))
     sides = ((one.table, one.query()) for one in used)
     return working_out([(work, clients), *_payment_parts(), *sides], _facts(used))
 
@@ -143,6 +170,7 @@ def _storing_worked_out() -> Any:
     return _upsert("postgresql", select(BRAND, *columns).select_from(joined))
 
 
+_NOT = sa.literal_column("0", sa.Integer)
 _STORED = ["brand", "client_id", *(d.name for d in CATALOGUE), "facts_due_at"]
 
 

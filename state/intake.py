@@ -32,7 +32,7 @@ from sqlalchemy.engine import Connection
 
 from mapping.records import Record
 from mapping.words import Kind
-from state import gone, identity, names, partners, schema
+from state import gone, identity, names, partners, schema, sweep
 from state.gone import Range
 from state.identity import Versions
 from state.kinds import NAMES, SPECS, Price
@@ -486,8 +486,5 @@ def _clients(page: _Page) -> Any:
 
 def touch_all(connection: Connection) -> None:
     """Every client and partner is to be computed again (the rule set changed, say)."""
-    rows = select(schema.client.c.brand, schema.client.c.external_id).where(sa.true())
-    dialect = connection.dialect.name
-    insert = _insert(dialect, schema.touched).from_select(["brand", "client_id"], rows)
-    connection.execute(insert.on_conflict_do_nothing())
+    sweep.begin(connection)
     partners.touch_all(connection)

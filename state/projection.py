@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy import and_, func, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from state import schema
+from state import schema, sweep
 from state.evaluate import Evaluated
 from state.fact_views import listed, work
 from state.staging import count, fresh
@@ -27,12 +27,19 @@ def insert(connection: Connection, table: sa.Table) -> Any:
 
 
 def fill_work(
-    connection: Connection, limit: int, due_until: int, psp_horizons: Mapping[str, int]
+    connection: Connection,
+    limit: int,
+    due_until: int,
+    psp_horizons: Mapping[str, int],
+    computed: Collection[str] = (),
 ) -> int:
-    """Put up to ``limit`` touched clients (else clients that are due) on the work list.
+    """Put up to ``limit`` touched clients (else who is due, else the next of a sweep) on the list.
 
     Clients who share an e-mail with one on the list come along: their contact is one. Only brands
     with a horizon count; the others wait, touched.
+
+    Args:
+        computed: brands that are swept and whose facts are worked out, but for who is touched.
 
     Returns:
         How many clients are on the list; 0 when there is nothing to do.
@@ -45,18 +52,46 @@ def fill_work(
     if size == 0:
         for query in _due(due_until, psp_horizons, limit):
             size += _add(connection, query)
+    swept = size == 0
+    if swept:
+        size = _sweep(connection, brands, limit)
     if size:
         _add_mates(connection, brands)
+        if swept and computed:
+            _leave_out_computed(connection, computed)
         _forget_touched(connection)
     return size
 
 
-def _add(connection: Connection, query: sa.Select[Any]) -> int:
+def _add(connection: Connection, query: sa.Select[Any], mate: int = 0) -> int:
     rows = query.subquery()
+    columns = [rows.c.brand, rows.c.client_id, sa.literal(mate)]
     statement = insert(connection, work).from_select(
-        ["brand", "client_id"], select(rows.c.brand, rows.c.client_id).where(sa.true())
+        ["brand", "client_id", "mate"], select(*columns).where(sa.true())
     )
     return count(connection, statement.on_conflict_do_nothing())
+
+
+def _sweep(connection: Connection, brands: Sequence[str], limit: int) -> int:
+    """The next clients of a brand that is swept."""
+    c = schema.client.c
+    for brand, after in sweep.begun(connection, brands).items():
+        some = select(c.brand, c.external_id.label("client_id"))
+        some = some.where(c.brand == brand, c.external_id > after)
+        size = _add(connection, some.order_by(c.external_id).limit(limit))
+        last = connection.scalar(select(func.max(work.c.client_id)))
+        sweep.move(connection, brand, last if size == limit else None)
+        if size:
+            return size
+    return 0
+
+
+def _leave_out_computed(connection: Connection, brands: Collection[str]) -> None:
+    """Whoever has had news since is touched, and computed again."""
+    t = schema.touched
+    news = sa.exists().where(t.c.brand == work.c.brand, t.c.client_id == work.c.client_id)
+    ready = sa.update(work).where(work.c.brand.in_(sorted(brands)), ~news)
+    connection.execute(ready.values(computed=1))
 
 
 def _due(until: int, psp_horizons: Mapping[str, int], limit: int) -> Iterable[sa.Select[Any]]:
@@ -100,7 +135,7 @@ def _add_mates(connection: Connection, brands: Sequence[str]) -> None:
     mates = select(c.c.brand, c.c.external_id.label("client_id")).where(
         c.c.email_norm.in_(mine), c.c.brand.in_(brands)
     )
-    _add(connection, mates)
+    _add(connection, mates, mate=1)
 
 
 def _forget_touched(connection: Connection) -> None:

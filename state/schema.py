@@ -266,6 +266,9 @@ milestone = _table(
 
 touched = _table("touched", _key("brand"), _key("client_id"))
 
+# All clients behind one are to be computed again, whether or not they are touched.
+sweep = _table("sweep", _key("brand"), _id("after_client"))
+
 # Partners whose record changed since their company was last worked out.
 touched_partner = _table("touched_partner", _key("brand"), _key("partner"))
 

@@ -43,7 +43,7 @@ def _analyze(element: _Analyze, compiler: Any, **_: Any) -> str:
 
 
 @contextmanager
-def planned_anew(connection: Connection, *, by_range: int = 0) -> Iterator[None]:
+def planned_anew(connection: Connection, *, by_range: bool = False) -> Iterator[None]:
     """Have PostgreSQL plan each statement for what it is asked just then.
 
     Of statements over temporary tables, it would keep a plan made for ten rows, and follow it with

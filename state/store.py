@@ -142,6 +142,27 @@ class Store:
             self._carrier.tell()
         self.boundary(f"after:{name}")
 
+    @property
+    def several_writers(self) -> bool:
+        """Whether transactions may go on beside each other: :meth:`beside`."""
+        return self.postgres and self._rehearsal is None
+
+    @contextmanager
+    def beside(self, name: str) -> Iterator[Connection]:
+        """A transaction that waits for no other thread: of records nobody else writes meanwhile.
+
+        Raises:
+            RetryableError: the database is away or full.
+        """
+        self.boundary(f"before:{name}")
+        try:
+            with self._begin() as connection:
+                yield connection
+                self.boundary(f"commit:{name}")
+        except sa.exc.OperationalError as error:
+            raise _unreachable(error) from None
+        self.boundary(f"after:{name}")
+
     @contextmanager
     def streaming(self) -> Iterator[None]:
         """Transactions follow one another: SQLite's log is carried over beside them."""

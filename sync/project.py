@@ -36,6 +36,7 @@ from sync.hub import Guard, Hub
 from sync.outages import notice_outages
 from sync.partners import want_companies
 from sync.reasons import Reasons
+from sync.rebuild import rebuild
 from sync.tasks import task_bodies
 
 STEP = 2000
@@ -93,11 +94,14 @@ class Projector:
         psp = {
             b: min(now, h.get("psp", 0)) for b, h in horizons.items() if b not in self.done.waiting
         }
+        brands = {b: figures(self.hub, b) for b in psp if b in self.hub.rules}
+        ready = {b: until for b, until in psp.items() if b in brands}
+        computed = rebuild(self.hub, self.guard, ready, brands)
         while True:
             with self.hub.store.transaction("project.step") as connection:
                 self.guard(connection)
                 statistics.refresh(connection)
-                size = projection.fill_work(connection, STEP, now, psp)
+                size = projection.fill_work(connection, STEP, now, psp, computed)
                 if size:
                     self._step(connection, now, horizons)
             if size == 0:

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
 from mapping.errors import ConfigError, RetryableError
-from state import schema
+from state import schema, sweep
 from state.store import Store
 
 
@@ -72,7 +72,7 @@ def test_migrating_again_changes_nothing(store: Store) -> None:
     before = described(store)
     store.migrate()
     assert described(store) == before
-    assert _touched(store) == set()
+    assert _swept(store) == {}
 
 
 def test_migrating_again_takes_no_write_lock(database_url: str) -> None:
@@ -99,7 +99,7 @@ def test_a_fact_without_a_column_gets_one_and_touches_every_client(store: Store)
         columns = {c["name"]: c["type"] for c in sa.inspect(connection).get_columns("fact")}
     assert isinstance(columns["chargebacks_open"], sa.BigInteger)
     assert isinstance(columns["kyc_gap"], sa.Text)
-    assert _touched(store) == {("north", "C1"), ("north", "C2"), ("south", "C1")}
+    assert _swept(store) == {"north": 2, "south": 1}
 
 
 def _back_to(connection: sa.Connection, version: str) -> None:
@@ -120,6 +120,7 @@ def test_partners_of_before_become_companies(store: Store) -> None:
             row = {"brand": "north", "client_id": "", "source": source, "external_id": "A-1"}
             connection.execute(sa.insert(p).values(**row, ref_kind="partner", ref_value="A-1"))
         operations = Operations(MigrationContext.configure(connection))
+        operations.drop_table("sweep")
         operations.drop_table("touched_partner")
         operations.drop_table("crm_off")
         operations.drop_table("late_family")
@@ -145,6 +146,7 @@ def test_payments_of_before_know_when_they_reached_their_status(store: Store) ->
             reached = {"source": "psp", "kind": "payment", "external_id": "1"}
             reached |= {"attempt": attempt, "status": status, "first_at": at}
             connection.execute(sa.insert(schema.milestone).values(**reached))
+        Operations(MigrationContext.configure(connection)).drop_table("sweep")
         _back_to(connection, "0005")
     store.migrate()
     with store.engine.connect() as connection:
@@ -202,7 +204,9 @@ def _insert_clients(store: Store) -> None:
         connection.execute(sa.insert(schema.client), rows)
 
 
-def _touched(store: Store) -> set[tuple[str, str]]:
+def _swept(store: Store) -> dict[str, int]:
+    """Brand -> how many of its clients are to be computed again."""
     with store.engine.connect() as connection:
-        rows = connection.execute(sa.select(schema.touched)).all()
-    return {(row.brand, row.client_id) for row in rows}
+        places = sweep.begun(connection, ["north", "south"])
+        found = {b: list(sweep.ranges(connection, b, after, 1)) for b, after in places.items()}
+    return {brand: len(ranges) for brand, ranges in found.items()}
