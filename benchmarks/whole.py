@@ -15,8 +15,10 @@ from benchmarks.crm import Crm, portal
 from benchmarks.report import Measured
 from benchmarks.seed import MATES_EVERY, Broker
 from mapping.records import Record
-from state import engine, intake, outbox, projection, schema
+from state import engine, intake, outbox, schema
 from state.evaluate import evaluator
+from state.fact_views import work
+from state.staging import fresh
 from sync.cycle import Cycle, anyone, sync_once
 from sync.hub import Hub
 from sync.project import Projector
@@ -151,9 +153,10 @@ class Whole:
     def rules(self) -> list[Measured]:
         """All rules for all clients, and a tick of the clock with nothing touched."""
         with self.hub.store.transaction("bench.rules") as connection:
-            intake.touch_all(connection)
-            now = self.clock.now_ms()
-            projection.fill_work(connection, 10**9, now, dict.fromkeys(self.hub.rules, now))
+            now, c = self.clock.now_ms(), schema.client.c
+            fresh(connection, work)
+            everybody = sa.select(c.brand, c.external_id)
+            connection.execute(sa.insert(work).from_select(["brand", "client_id"], everybody))
             evaluate = {n: evaluator(r) for n, r in self.hub.rules.items()}
             with rig.spending() as spent:
                 for brand, rules in evaluate.items():

@@ -24,14 +24,17 @@ class Carrier:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._told = threading.Event()
+        self._room = threading.Event()
+        self._room.set()
         self._ending = False
         self.alive = True
         self._thread = threading.Thread(target=self._work, name="carrier", daemon=True)
         self._thread.start()
 
     def tell(self) -> None:
-        """Something was committed."""
+        """Something was committed. Waits while the log is too long to be added to."""
         self._told.set()
+        self._room.wait(_WAIT_S)
 
     def end(self) -> None:
         """Finish what is being carried over, and end."""
@@ -45,15 +48,19 @@ class Carrier:
             try:
                 while self._told.wait() and not self._ending:
                     self._told.clear()
-                    _carry_over(connection)
+                    self._carry_over(connection)
             finally:
                 connection.close()
         except sqlite3.Error:
             self.alive = False  # who commits meets the same, and says it
+        finally:
+            self._room.set()
 
-
-def _carry_over(connection: sqlite3.Connection) -> None:
-    _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-    if pages > _LONGEST:
-        # The log is begun anew only when all of it is carried over and nobody adds to it.
-        connection.execute("PRAGMA wal_checkpoint(RESTART)")
+    def _carry_over(self, connection: sqlite3.Connection) -> None:
+        _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if pages > _LONGEST:
+            # The log is begun anew only when all of it is carried over and nobody adds to it: one
+            # who writes all the time would never leave the moment for that.
+            self._room.clear()
+            connection.execute("PRAGMA wal_checkpoint(RESTART)")
+            self._room.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,18 @@ from state.store import Store
 
 T0 = 1_772_323_200_000
 NOW = T0 + 90 * 86_400_000
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "postgresql, by range"])
+def database_url(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Each engine; the server also as it works out everybody in a range."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'hub.db'}"
+    if request.param.endswith("range"):
+        monkeypatch.setattr(fact_views, "_LEAST_DENSE", 1)
+    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
