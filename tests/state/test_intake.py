@@ -211,7 +211,7 @@ def test_texts_of_every_kind_survive(store: Store) -> None:
 
 
 def pages(rng: Random) -> Iterator[list[Record]]:
-    """As vendors send them: mostly further on, some of what was, some of both, some of two sources."""
+    """As vendors send them: most go on, some are of what was, some of both, some of two sources."""
     newest = 100
     statuses = [PaymentStatus.CREATED, PaymentStatus.FAILED, PaymentStatus.SUCCEEDED]
     for n in range(40):
