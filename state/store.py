@@ -23,8 +23,8 @@ from state.carrier import Carrier
 Boundary = Callable[[str], None]
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_220_001  # any number of our own
-_CARRIES = "brokersync_autocheckpoint"
-_LONG_LOG = 1000  # pages: SQLite's own measure
+_CARRIED = "brokersync_log_is_carried"
+_NEVER_ITSELF, _ITSELF = "PRAGMA wal_autocheckpoint=0", "PRAGMA wal_autocheckpoint=1000"
 
 
 def _no_boundary(name: str) -> None:
@@ -214,10 +214,9 @@ class Store:
     def _say_who_carries(self, connection: Connection) -> None:
         """Whether a commit on this connection is to carry a long log over itself."""
         carried = self._carrier is not None and self._carrier.alive
-        pages = 0 if carried else _LONG_LOG
-        if connection.info.get(_CARRIES, _LONG_LOG) != pages:
-            connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint={pages}")
-            connection.info[_CARRIES] = pages
+        if connection.info.get(_CARRIED, False) != carried:
+            connection.exec_driver_sql(_NEVER_ITSELF if carried else _ITSELF)
+            connection.info[_CARRIED] = carried
 
     def close(self) -> None:
         """Give back all connections."""

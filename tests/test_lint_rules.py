@@ -26,6 +26,7 @@ SQL_FROM_TEXT = {
     ("state/rules_sql.py", "_pick"): "a number of ours, beyond all others",
     ("state/staging.py", "fresh"): "DDL that SQLAlchemy compiled from a Table of ours",
     ("state/staging.py", "append"): "names of a Table of ours; the values are parameters",
+    ("state/staging.py", "_insert"): "the same, many rows a statement",
     ("state/store.py", "_sqlite_connect"): "PRAGMAs from a literal list beside it",
     ("state/migrations/versions/0001_spine.py", "_where"): "literals of the same file",
 }
