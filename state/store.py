@@ -24,7 +24,6 @@ Boundary = Callable[[str], None]
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_220_001  # any number of our own
 _CARRIED = "brokersync_log_is_carried"
-_NEVER_ITSELF, _ITSELF = "PRAGMA wal_autocheckpoint=0", "PRAGMA wal_autocheckpoint=1000"
 
 
 def _no_boundary(name: str) -> None:
@@ -215,7 +214,10 @@ class Store:
         """Whether a commit on this connection is to carry a long log over itself."""
         carried = self._carrier is not None and self._carrier.alive
         if connection.info.get(_CARRIED, False) != carried:
-            connection.exec_driver_sql(_NEVER_ITSELF if carried else _ITSELF)
+            if carried:
+                connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0")
+            else:
+                connection.exec_driver_sql("PRAGMA wal_autocheckpoint=1000")  # as SQLite has it
             connection.info[_CARRIED] = carried
 
     def close(self) -> None:
