@@ -38,11 +38,9 @@ def rebuild(
         return frozenset()
     with hub.store.reading() as connection:
         places = sweep.begun(connection, sorted(psp))
-        if sweep.left(connection) < _LEAST:
+        if not places or sweep.left(connection) < _LEAST:
             return frozenset()
         ranges = {b: list(sweep.ranges(connection, b, a, RANGE)) for b, a in places.items()}
-    if not ranges:
-        return frozenset()
     with hub.store.transaction("project.statistics") as connection:
         guard(connection)
         statistics.refresh(connection)
