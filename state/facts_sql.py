@@ -29,6 +29,7 @@ from mapping.facts import CATALOGUE
 from mapping.facts_more import WINDOW_MS
 from state import fact_calendar, fact_sides, schema, statistics
 from state.fact_calendar import CALENDAR, Figures
+from state.fact_movements import MOVED, moved_rows
 from state.fact_payments import BACK, PAID, deposit, key, keyed, paid_rows, withdrawal
 from state.fact_range import WORKED_OUT, Part, working_out
 from state.fact_sides import BY_VIEW, SIDES
@@ -330,7 +331,7 @@ def _paid() -> sa.Select[Any]:
 
 def _payment_parts() -> tuple[Part, ...]:
     """What went back, a payment and a client; then the payments; then what they are together."""
-    rows = _moved()
+    rows = MOVED
     client, payment = rows.c.client_id, (rows.c.source, rows.c.payment_id)
     # A refund has no resolution.
     taken = or_(rows.c.resolution.is_(None), rows.c.resolution == "chargeback_lost")
@@ -345,6 +346,7 @@ def _payment_parts() -> tuple[Part, ...]:
     )
     moved = (*aggregates("taken", View(values, rows=taken)), *aggregates("dispute", dispute))
     return (
+        (MOVED, moved_rows()),
         (BACK, select(*back).where(taken).group_by(*payment)),
         (_moved_facts, select(client, *moved).group_by(client)),
         (PAID, paid_rows()),
@@ -356,30 +358,3 @@ def _payment_parts() -> tuple[Part, ...]:
 
 def _into(table: Table, query: sa.Select[Any]) -> sa.Insert:
     return sa.insert(table).from_select([c.name for c in table.columns], query)
-
-
-def _moved() -> sa.CTE:
-    """Succeeded refunds; and disputes: a payment's n-th filing, with the n-th resolution if any."""
-    v = schema.movement
-    here = mine()
-    refund, filed = v.c.movement == "refund", v.c.movement == "chargeback_opened"
-    kind = case((refund, 2), (filed, 1), else_=0)
-    place = func.row_number().over(
-        partition_by=[v.c.source, v.c.payment_id, kind], order_by=[v.c.at, v.c.external_id]
-    )
-    n = (
-        select(v, kind.label("kind"), place.label("place"))
-        .select_from(here.join(v, and_(same(v, here), near(v))))
-        .where(v.c.deleted == 0, or_(~refund, v.c.status == "succeeded"))
-        .subquery("numbered")
-    )
-    names = ("client_id", "amount_minor", "base_minor", "movement", "at")
-    own = [func.max(n.c[c]).filter(n.c.kind > 0).label(c) for c in names]
-    resolution = func.max(n.c.movement).filter(n.c.kind == 0).label("resolution")
-    key = (n.c.source, n.c.payment_id)
-    return (
-        select(*key, *own, resolution)
-        .group_by(*key, n.c.place, n.c.kind == 2)
-        .having(func.count().filter(n.c.kind > 0) > 0)
-        .cte("moved")
-    )

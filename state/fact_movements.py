@@ -1,0 +1,44 @@
+"""What went back of payments: refunds and disputes of the work list's clients, read once."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Column, Table, and_, case, func, or_, select
+
+from state import schema
+from state.fact_views import mine, near, same, temporary
+
+_OWN = ("client_id", "amount_minor", "base_minor", "movement", "at")
+MOVED = Table(
+    "moved_row", temporary,
+    *[Column(n, schema.Id) for n in ("source", "payment_id")],
+    *[Column(n, BigInteger if n.endswith("minor") or n == "at" else schema.Id) for n in _OWN],
+    Column("resolution", schema.Id),
+    prefixes=["TEMPORARY"],
+)  # fmt: skip
+"""A row for each refund that succeeded and each dispute, which has a resolution once it is over."""
+
+
+def moved_rows() -> sa.Select[tuple[object, ...]]:
+    """Fill :data:`MOVED`; of disputes, a payment's n-th filing with its n-th resolution if any."""
+    v = schema.movement
+    here = mine()
+    refund, filed = v.c.movement == "refund", v.c.movement == "chargeback_opened"
+    kind = case((refund, 2), (filed, 1), else_=0)
+    place = func.row_number().over(
+        partition_by=[v.c.source, v.c.payment_id, kind], order_by=[v.c.at, v.c.external_id]
+    )
+    n = (
+        select(v, kind.label("kind"), place.label("place"))
+        .select_from(here.join(v, and_(same(v, here), near(v))))
+        .where(v.c.deleted == 0, or_(~refund, v.c.status == "succeeded"))
+        .subquery("numbered")
+    )
+    own = [func.max(n.c[c]).filter(n.c.kind > 0).label(c) for c in _OWN]
+    resolution = func.max(n.c.movement).filter(n.c.kind == 0).label("resolution")
+    key = (n.c.source, n.c.payment_id)
+    return (
+        select(*key, *own, resolution)
+        .group_by(*key, n.c.place, n.c.kind == 2)
+        .having(func.count().filter(n.c.kind > 0) > 0)
+    )
