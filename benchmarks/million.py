@@ -7,7 +7,7 @@ made by :mod:`benchmarks.multiplied`, which is not measured.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from statistics import median
 from typing import Any
@@ -173,7 +173,7 @@ class Million:
         """New payments of clients all over the database."""
         hub = self.hub()
         hub.sources = [s for s in hub.sources if s.name == f"paymentiq-{BRAND}"]
-        hub.sources[0].batches = self._payments(5_000_000_000)
+        hub.sources[0].batches = self._payments(list(self._pages(5_000_000_000)))
         with rig.spending() as spent:
             done = pull(hub, anyone)
         if done.failed or done.rejects or done.journalled != done.records:
@@ -182,18 +182,22 @@ class Million:
         yield self.measured("intake", done.records / spent.wall_s, "records/s", note)
         yield self.measured("intake: cpu a record", spent.cpu_s / done.records * 1e6, "us")
 
-    def _payments(self, first: int) -> rig.Batches:
-        """New payments of clients all over, decoded as they come; numbered on from ``first``, as a
-        PSP numbers them: behind all it has had."""
-        connector, ids = rig.paymentiq(BRAND, self.clock), count(first)
+    def _pages(self, first: int) -> Iterator[str]:
+        """New payments of clients all over, as texts; numbered on from ``first``, as a PSP numbers
+        them: behind all it has had."""
+        ids = count(first)
         rows = (
             row | {"id": next(ids), "merchantUserId": copied(client_id(i), n % COPIES)}
             for further in range(0, COPIES, COPIES // 4)
             for i in self.broker.indexes(BRAND)
             for n, row in enumerate(self.broker.payments(i), i + further)
         )
-        size = connector.settings.page_size
-        texts = [json.dumps(page) for page in rig.paged(_most(rows, RECORDS), size)]
+        size = rig.paymentiq(BRAND, self.clock).settings.page_size
+        yield from (json.dumps(page) for page in rig.paged(_most(rows, RECORDS), size))
+
+    def _payments(self, texts: Iterable[str]) -> rig.Batches:
+        """The pages, decoded as they come."""
+        connector = rig.paymentiq(BRAND, self.clock)
 
         def batches() -> Iterator[list[Record]]:
             for text in texts:
@@ -207,7 +211,7 @@ class Million:
             hub = self.hub(crm.url)
             rig.install(hub)
             psp = next(s for s in hub.sources if s.name == f"paymentiq-{BRAND}")
-            psp.batches = self._payments(7_000_000_000)
+            psp.batches = self._payments(self._pages(7_000_000_000))
             with rig.spending() as spent:
                 cycle = sync_once(hub)
         if cycle.errors:

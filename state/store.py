@@ -137,8 +137,8 @@ class Store:
                 self.boundary(f"commit:{name}")
         except sa.exc.OperationalError as error:
             raise _unreachable(error) from None
-        if self._carrier is not None:
-            self._carrier.tell()
+        if (carrier := self._carrier) is not None:  # another thread may end it just now
+            carrier.tell()
         self.boundary(f"after:{name}")
 
     @property
@@ -212,7 +212,8 @@ class Store:
 
     def _say_who_carries(self, connection: Connection) -> None:
         """Whether a commit on this connection is to carry a long log over itself."""
-        carried = self._carrier is not None and self._carrier.alive
+        carrier = self._carrier
+        carried = carrier is not None and carrier.alive
         if connection.info.get(_CARRIED, False) != carried:
             if carried:
                 connection.exec_driver_sql("PRAGMA wal_autocheckpoint=0")
