@@ -20,7 +20,7 @@ from state import (
     schema,
     sources,
     sweep,
-)  # fmt: skip
+)
 from sync.cycle import Cycle
 from sync.hub import Hub
 from sync.plan import Planned

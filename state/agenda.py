@@ -14,7 +14,7 @@ _src = schema.source_state
 
 
 def work_waits(connection: Connection, now: int) -> bool:
-    """Whether a client or partner was touched, or a client is due by ``now`` (ms)."""
+    """Whether someone was touched, everybody is swept, or a client is due by ``now`` (ms)."""
     if connection.execute(select(schema.touched.c.brand).limit(1)).first() is not None:
         return True
     if connection.execute(select(schema.sweep.c.brand).limit(1)).first() is not None:

@@ -87,7 +87,8 @@ def _sweep(connection: Connection, brands: Sequence[str], limit: int) -> int:
 
 
 def _leave_out_computed(connection: Connection, brands: Collection[str]) -> None:
-    """Whoever has had news since is touched, and computed again."""
+    """Whoever is touched is computed again. The touched went first, and the threads of a process
+    take turns: it would have to be another process, and its news must not be forgotten unread."""
     t = schema.touched
     news = sa.exists().where(t.c.brand == work.c.brand, t.c.client_id == work.c.client_id)
     ready = sa.update(work).where(work.c.brand.in_(sorted(brands)), ~news)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +120,7 @@ class Store:
             head = ScriptDirectory.from_config(_alembic(connection)).get_current_head()
             return found == head and not fact_columns.missing(connection)
 
-    @contextmanager
-    def transaction(self, name: str) -> Iterator[Connection]:
+    def transaction(self, name: str) -> AbstractContextManager[Connection]:
         """One atomic step. Its three moments are announced: before, commit, after.
 
         The threads of a process take turns, as SQLite would have them do anyway: a projection must
@@ -130,9 +129,17 @@ class Store:
         Raises:
             RetryableError: the database is away, locked for too long or full.
         """
+        return self._step(name, self._writing)
+
+    def beside(self, name: str) -> AbstractContextManager[Connection]:
+        """The same, without a turn: of records that no other thread writes meanwhile."""
+        return self._step(name, nullcontext())
+
+    @contextmanager
+    def _step(self, name: str, turn: AbstractContextManager[Any]) -> Iterator[Connection]:
         self.boundary(f"before:{name}")
         try:
-            with self._writing, self._begin() as connection:
+            with turn, self._begin() as connection:
                 yield connection
                 self.boundary(f"commit:{name}")
         except sa.exc.OperationalError as error:
@@ -145,22 +152,6 @@ class Store:
     def several_writers(self) -> bool:
         """Whether transactions may go on beside each other: :meth:`beside`."""
         return self.postgres and self._rehearsal is None
-
-    @contextmanager
-    def beside(self, name: str) -> Iterator[Connection]:
-        """A transaction that waits for no other thread: of records nobody else writes meanwhile.
-
-        Raises:
-            RetryableError: the database is away or full.
-        """
-        self.boundary(f"before:{name}")
-        try:
-            with self._begin() as connection:
-                yield connection
-                self.boundary(f"commit:{name}")
-        except sa.exc.OperationalError as error:
-            raise _unreachable(error) from None
-        self.boundary(f"after:{name}")
 
     @contextmanager
     def streaming(self) -> Iterator[None]:
