@@ -14,8 +14,8 @@ from sqlalchemy import BigInteger, Column, Table, func, select
 from sqlalchemy.engine import Connection
 
 from mapping.market import FIRST_TRADE_HOURS, WINDOW_HOURS, Market
-from state import schema, staging
-from state.fact_views import same, temporary
+from state import staging
+from state.fact_views import number, same, temporary
 
 _NAMES = ("first_trade_due_at", "trade_window_ends_at")
 
@@ -34,9 +34,8 @@ class Figures:
 
 CALENDAR = Table(
     "side_calendar", temporary,
-    Column("client_id", schema.Id, primary_key=True),
-    *[Column(n, BigInteger) for n in _NAMES],
-    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
+    number(), *[Column(n, BigInteger) for n in _NAMES],
+    prefixes=["TEMPORARY"],
 )  # fmt: skip
 """The facts, of clients that have one."""
 
@@ -61,7 +60,7 @@ def _waiting(paid: Table, days: Table | None) -> sa.Select[Any]:
     """Funded clients without a trade."""
     traded = func.coalesce((paid if days is None else days).c.trading_days, 0)
     return (
-        select(paid.c.client_id, paid.c.first_deposit_at)
+        select(paid.c.nr, paid.c.first_deposit_at)
         .select_from(paid if days is None else paid.outerjoin(days, same(days, paid)))
         .where(paid.c.first_deposit_at.is_not(None), traded == 0)
     )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, Table, and_, case, func, or_, select
+from sqlalchemy import BigInteger, Column, Table, case, func, or_, select
 
 from state import schema
-from state.fact_views import mine, near, same, temporary
+from state.fact_views import NUMBERED, of_mine, temporary
 
-_OWN = ("client_id", "amount_minor", "base_minor", "movement", "at")
+_OWN = ("nr", "amount_minor", "base_minor", "movement", "at")
 MOVED = Table(
     "moved_row", temporary,
     *[Column(n, schema.Id) for n in ("source", "payment_id")],
-    *[Column(n, BigInteger if n.endswith("minor") or n == "at" else schema.Id) for n in _OWN],
+    *[Column(n, schema.Id if n == "movement" else BigInteger) for n in _OWN],
     Column("resolution", schema.Id),
     prefixes=["TEMPORARY"],
 )  # fmt: skip
@@ -22,15 +22,15 @@ MOVED = Table(
 def moved_rows() -> sa.Select[tuple[object, ...]]:
     """Fill :data:`MOVED`; of disputes, a payment's n-th filing with its n-th resolution if any."""
     v = schema.movement
-    here = mine()
+    here = NUMBERED
     refund, filed = v.c.movement == "refund", v.c.movement == "chargeback_opened"
     kind = case((refund, 2), (filed, 1), else_=0)
     place = func.row_number().over(
         partition_by=[v.c.source, v.c.payment_id, kind], order_by=[v.c.at, v.c.external_id]
     )
     n = (
-        select(v, kind.label("kind"), place.label("place"))
-        .select_from(here.join(v, and_(same(v, here), near(v))))
+        select(v, here.c.nr, kind.label("kind"), place.label("place"))
+        .select_from(here.join(v, of_mine(v)))
         .where(v.c.deleted == 0, or_(~refund, v.c.status == "succeeded"))
         .subquery("numbered")
     )

@@ -14,7 +14,17 @@ from sqlalchemy import BigInteger, Column, Table, and_, bindparam, case, func, o
 
 from mapping.facts import ABANDONED_AFTER_MS
 from state import schema
-from state.fact_views import AFTER_ANY, DIGITS, View, is_one_of, mine, near, same, temporary
+from state.fact_views import (
+    AFTER_ANY,
+    DIGITS,
+    NUMBERED,
+    View,
+    is_one_of,
+    number,
+    of_mine,
+    same,
+    temporary,
+)
 from state.rules_elements import Hint
 
 _ABANDONABLE = ("created", "pending_customer", "processing")
@@ -40,7 +50,7 @@ _AS_STORED = (
 )  # fmt: skip
 PAID = Table(
     "paid_row", temporary,
-    *[Column(n, schema.Id, primary_key=True) for n in ("client_id", "name")],
+    number(), Column("name", schema.Id, primary_key=True),
     *[Column(n, BigInteger) for n in _WORKED_OUT],
     *[Column(n, schema.payment.c[n].type) for n in _AS_STORED],
     prefixes=["TEMPORARY"], sqlite_with_rowid=False,
@@ -55,14 +65,14 @@ it is read: in each of dozens of aggregates, an engine would work it out anew.
 
 def paid_rows() -> sa.Select[Any]:
     """Fill :data:`PAID`."""
-    here, p, back = mine(), schema.payment, BACK
+    here, p, back = NUMBERED, schema.payment, BACK
     taken = and_(back.c.source == p.c.source, back.c.payment_id == p.c.external_id)
-    values: dict[str, Any] = {n: p.c[n] for n in ("client_id", *_AS_STORED)}
-    values["name"] = p.c.external_id + _THEN + p.c.source
+    values: dict[str, Any] = {n: p.c[n] for n in _AS_STORED}
+    values |= {"nr": here.c.nr, "name": p.c.external_id + _THEN + p.c.source}
     values |= _worked_out(p.c, back.c)
     return (
         select(*[values[c.name] for c in PAID.columns])
-        .select_from(here.join(p, and_(same(p, here), near(p))).outerjoin(back, taken))
+        .select_from(here.join(p, of_mine(p)).outerjoin(back, taken))
         .where(p.c.deleted == 0)
     )
 

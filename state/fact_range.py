@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Table, select
+from sqlalchemy import Column, Integer, Table, select
 
 from state import schema
 from state.fact_views import temporary
@@ -21,6 +21,7 @@ Part = tuple[Table, sa.Select[Any]]
 
 WORKED_OUT = Table(
     "worked_out", temporary,
+    Column("nr", Integer),
     *[Column(c.name, c.type) for c in schema.fact.columns if c.name != "brand"],
     prefixes=["TEMPORARY"],
 )  # fmt: skip

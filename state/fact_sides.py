@@ -14,8 +14,18 @@ from sqlalchemy import BigInteger, and_, bindparam, case, func, or_, select
 from mapping.facts_more import TICKET_DAYS_MS, TICKETS, WINDOW_MS
 from state import schema
 from state.fact_payments import PAID
-from state.fact_views import BRAND, Side, View, aggregates, is_one_of, mine, near, same, side, work
-from state.linking import BLANK, CLIENT_ID
+from state.fact_views import (
+    NUMBERED,
+    Side,
+    View,
+    aggregates,
+    is_one_of,
+    near,
+    of_mine,
+    same,
+    side,
+)
+from state.linking import BLANK
 from state.rules_elements import Hint, Least
 from state.schema import NEVER
 
@@ -29,24 +39,25 @@ def recent(at: Any) -> Any:
     return at > bindparam("psp_horizon", type_=BigInteger) - WINDOW_MS
 
 
-def _grouped(name: str, view: View, rows: Any, *also: Any) -> sa.Select[Any]:
+def _grouped(name: str, view: View, rows: Any, *also: Any, only: Any = True) -> sa.Select[Any]:
     """One row a client: a view's facts over its current records.
 
-    Along the work list's key, by an outer join, which SQLite does not reorder: so nothing has to be
-    sorted to be grouped. Clients without a record are left out at the end. The brand is asked for
-    so that PostgreSQL cannot ask the records for it too, and read all of a brand; and it is told
-    that clients without a record do not matter.
+    Along the clients' numbers, by an outer join, which SQLite does not reorder: so nothing has to
+    be sorted to be grouped. Clients without a record are left out at the end; PostgreSQL is told
+    that they do not matter.
+
+    Args:
+        only: which of the records count.
     """
+    here = NUMBERED
+    there = and_(of_mine(rows), rows.c.deleted == 0, only)
     return (
-        select(work.c.client_id, *aggregates(name, view), *also)
-        .select_from(work.outerjoin(rows, and_(same(rows, work), near(rows), rows.c.deleted == 0)))
-        .where(
-            work.c.brand.concat("") == BRAND, work.c.computed == 0,
-            Hint(rows.c.client_id.is_not(None)),
-        )
-        .group_by(work.c.brand, work.c.client_id)
+        select(here.c.nr, *aggregates(name, view), *also)
+        .select_from(here.outerjoin(rows, there))
+        .where(Hint(rows.c.client_id.is_not(None)))
+        .group_by(here.c.nr)
         .having(func.count(rows.c.client_id) > 0)
-    )  # fmt: skip
+    )
 
 
 def _accounts() -> sa.Select[Any]:
@@ -56,11 +67,11 @@ def _accounts() -> sa.Select[Any]:
 
 def _days() -> sa.Select[Any]:
     t = schema.trading_day
-    traded = t.c.opened + t.c.closed > 0
     # A day leaves the window with its last deal.
-    view = View(dict(t.c), {"recent": recent(t.c.last_at)}, traded)
+    view = View(dict(t.c), {"recent": recent(t.c.last_at)})
     leaves = func.min(t.c.last_at).filter(recent(t.c.last_at)) + WINDOW_MS
-    return _grouped("trading_day", view, t, leaves.label("leaves_at"))
+    traded = t.c.opened + t.c.closed > 0
+    return _grouped("trading_day", view, t, leaves.label("leaves_at"), only=traded)
 
 
 def _balances() -> sa.Select[Any]:
@@ -92,12 +103,12 @@ def _pairs() -> sa.Select[Any]:
     there are as many of the ones as of the others, which are most, all meet.
     """
     r = sa.union_all(_paid(), _booked()).cte("either").prefix_with("MATERIALIZED").c
-    alike = (r.client_id, r.currency, r.amount_minor)
+    alike = (r.nr, r.currency, r.amount_minor)
     uneven = select(*alike).group_by(*alike).having(2 * func.sum(r.booked) != func.count())
     n = func.row_number().over(partition_by=[*alike, r.booked], order_by=[r.at, r.name])
     among = sa.tuple_(*alike).in_(uneven)
     numbered = select(*alike, r.booked, r.at, n.label("n")).where(among).subquery("numbered").c
-    key = (numbered.client_id, numbered.currency, numbered.amount_minor, numbered.n)
+    key = (numbered.nr, numbered.currency, numbered.amount_minor, numbered.n)
     alone = (
         select(key[0], func.min(numbered.at).label("at"),
                func.min(numbered.booked).label("booked"))
@@ -106,14 +117,15 @@ def _pairs() -> sa.Select[Any]:
         .subquery("alone")
     ).c  # fmt: skip
     return select(
-        alone.client_id,
+        alone.nr,
         func.min(alone.at).filter(alone.booked == 0), func.min(alone.at).filter(alone.booked == 1),
-    ).group_by(alone.client_id)  # fmt: skip
+    ).group_by(alone.nr)  # fmt: skip
 
 
 def _with_any(view: str) -> sa.CTE:
-    """Those of the work list who have a record of the view; most have none. See ``listed``."""
-    found = select(BRAND.label("brand"), BY_VIEW[view].table.c.client_id)
+    """The clients who have a record of the view; most have none. See ``listed``."""
+    having = BY_VIEW[view].table
+    found = select(NUMBERED).select_from(having.join(NUMBERED, same(NUMBERED, having)))
     return found.cte(f"with_{view}").prefix_with("MATERIALIZED")
 
 
@@ -121,7 +133,7 @@ def _paid() -> sa.Select[Any]:
     """Succeeded deposits in currencies in which the client has an account, but for wires."""
     here, p, a = _with_any("account"), PAID, schema.trading_account
     kept = (
-        select(here.c.client_id, a.c.currency)
+        select(here.c.nr, a.c.currency)
         .select_from(here.join(a, and_(same(a, here), near(a))))
         .where(a.c.deleted == 0, is_one_of(a.c.account_class, _LIVE))
         .distinct()
@@ -153,17 +165,17 @@ def _either(
     here: Any, rows: Any, name: Any, booked: sa.ColumnElement[int]
 ) -> sa.Select[Any]:  # fmt: skip
     return select(
-        here.c.client_id, rows.c.currency, rows.c.amount_minor, rows.c.at,
+        here.c.nr, rows.c.currency, rows.c.amount_minor, rows.c.at,
         name.label("name"), booked.label("booked"),
     )  # fmt: skip
 
 
-# --- affiliates, flags, mates, tickets ------------------------------------------------------------
+# --- affiliates, flags, tickets -------------------------------------------------------------------
 
 
 def _touches() -> sa.Select[Any]:
     """Attributions in the order in which the hub saw them, with the affiliate's partner record."""
-    a, p, here = schema.attribution, schema.partner, mine()
+    a, p, here = schema.attribution, schema.partner, NUMBERED
     # By the index over records without a client, which has this very condition: by the key, all
     # partners of a platform would be read for each attribution.
     partner = and_(
@@ -172,21 +184,21 @@ def _touches() -> sa.Select[Any]:
     )  # fmt: skip
     first_at = _first_at(a, "attribution", 0, "attributed")
     seen = (
-        select(a, p.c.plan, p.c.status, first_at.label("seen_at"))
-        .select_from(here.join(a, and_(same(a, here), near(a))).outerjoin(p, partner))
+        select(here.c.nr, a, p.c.plan, p.c.status, first_at.label("seen_at"))
+        .select_from(here.join(a, of_mine(a)).outerjoin(p, partner))
         .where(a.c.deleted == 0)
         .subquery("seen")
     ).c
-    ahead: Any = {"partition_by": seen.client_id, "order_by": [seen.seen_at, seen.external_id]}
+    ahead: Any = {"partition_by": seen.nr, "order_by": [seen.seen_at, seen.external_id]}
     rows = select(
-        seen.client_id, seen.affiliate_id, seen.sub_id, seen.at, seen.plan, seen.status,
+        seen.nr, seen.affiliate_id, seen.sub_id, seen.at, seen.plan, seen.status,
         func.row_number().over(**ahead).label("place"),
         func.first_value(seen.affiliate_id).over(**ahead).label("first_id"),
     ).subquery("placed")  # fmt: skip
     flags = {"first": rows.c.place == 1, "other": rows.c.affiliate_id != rows.c.first_id}
     return (
-        select(rows.c.client_id, *aggregates("touch", View(dict(rows.c), flags)))
-        .group_by(rows.c.client_id)
+        select(rows.c.nr, *aggregates("touch", View(dict(rows.c), flags)))
+        .group_by(rows.c.nr)
     )  # fmt: skip
 
 
@@ -212,30 +224,9 @@ def _flags() -> sa.Select[Any]:
     return _grouped("flag", view, t)
 
 
-def _mates() -> sa.Select[Any]:
-    """Other clients of the brand with the same address, but for merged and deleted ones."""
-    c, o, link, here = schema.client, schema.client.alias("other"), schema.identity_link, mine()
-    leads_to = select(link.c.client_id).where(
-        link.c.brand == o.c.brand, link.c.kind == CLIENT_ID, link.c.value == o.c.external_id
-    )
-    mates = select(*aggregates("mate", View({}))).where(
-        o.c.email_norm == c.c.email_norm, o.c.brand == c.c.brand,
-        o.c.external_id != c.c.external_id, o.c.deleted == 0,
-        leads_to.scalar_subquery() == o.c.external_id,
-    )  # fmt: skip
-    mine_ = and_(c.c.brand == BRAND, c.c.external_id == here.c.client_id, near(c, c.c.external_id))
-    each = (
-        select(here.c.client_id, mates.correlate(c).scalar_subquery().label("mates"))
-        .select_from(here.join(c, mine_))
-        .where(c.c.email_norm != "")
-        .subquery("each")
-    )
-    return select(each).where(each.c.mates > 0)
-
-
 def _tickets() -> sa.Select[Any]:
-    t, here = schema.ticket, mine()
-    client = here.c.client_id
+    t, here = schema.ticket, NUMBERED
+    client = here.c.nr
     order = [t.c.opened_at, t.c.external_id]
     ahead: Any = {"partition_by": client, "order_by": order}
     back: Any = {"partition_by": client, "order_by": [o.desc() for o in order]}
@@ -246,7 +237,7 @@ def _tickets() -> sa.Select[Any]:
             func.lag(t.c.opened_at, TICKETS - 1).over(**ahead).label("third_before"),
             func.lag(t.c.opened_at, TICKETS).over(**ahead).label("fourth_before"),
         )
-        .select_from(here.join(t, and_(same(t, here), near(t))))
+        .select_from(here.join(t, of_mine(t)))
         .where(t.c.deleted == 0, t.c.status != "deleted")
         .subquery("numbered_tickets")
     )  # fmt: skip
@@ -262,8 +253,8 @@ def _tickets() -> sa.Select[Any]:
         ),
     }
     return (
-        select(r.client_id, *aggregates("ticket", View(dict(rows.c), flags)))
-        .group_by(r.client_id)
+        select(r.nr, *aggregates("ticket", View(dict(rows.c), flags)))
+        .group_by(r.nr)
     )  # fmt: skip
 
 
@@ -276,7 +267,6 @@ SIDES: tuple[Side, ...] = (
     side("side_touch", ("touch",), _touches, schema.attribution),
     side("side_payout", ("payout",), _payouts, schema.payout),
     side("side_flag", ("flag",), _flags, schema.risk_flag),
-    side("side_mate", ("mate",), _mates, None),
     side("side_ticket", ("ticket",), _tickets, schema.ticket),
 )
 BY_VIEW = {view: one for one in SIDES for view in one.views}

@@ -9,21 +9,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Table, and_, bindparam, case, func, or_, select
 
-from state import schema
 from state.fact_payments import PAID, name_of
-from state.fact_views import same, temporary
+from state.fact_views import number, same, temporary
 
 SECOND = Table(
     "side_second", temporary,
-    Column("client_id", schema.Id, primary_key=True), Column("at", BigInteger),
-    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
+    number(), Column("at", BigInteger),
+    prefixes=["TEMPORARY"],
 )  # fmt: skip
 """When the earliest of a client's counted deposits but the first succeeded."""
 
 HIGH = Table(
     "side_high", temporary,
-    Column("client_id", schema.Id, primary_key=True), Column("high_value_at", BigInteger),
-    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
+    number(), Column("high_value_at", BigInteger),
+    prefixes=["TEMPORARY"],
 )  # fmt: skip
 """When net deposits last rose from below the brand's threshold to it, of those that are there."""
 
@@ -37,10 +36,10 @@ def seconds(paid: Table) -> sa.Select[Any]:
     several, p = _those(paid, paid.c.deposits > 1, "several", paid.c.first_success), PAID
     later = and_(p.c.counted == 1, p.c.name != name_of(several.c.first_success))
     return (
-        select(p.c.client_id, func.min(p.c.at))
+        select(p.c.nr, func.min(p.c.at))
         .select_from(several.join(p, same(p, several)))
         .where(later)
-        .group_by(p.c.client_id)
+        .group_by(p.c.nr)
     )
 
 
@@ -54,17 +53,17 @@ def crossings(paid: Table) -> sa.Select[Any]:
     # Said like this, PostgreSQL does not take it for rare, and compare each with all of the rich.
     matters = case((or_(counted, settled), p.c.at)).is_not(None)
     order = [p.c.at, p.c.deposit.desc(), p.c.name]
-    total = func.sum(by).over(partition_by=p.c.client_id, order_by=order, rows=(None, 0))
+    total = func.sum(by).over(partition_by=p.c.nr, order_by=order, rows=(None, 0))
     steps = (
-        select(p.c.client_id, p.c.at, by.label("by"), total.label("total"))
+        select(p.c.nr, p.c.at, by.label("by"), total.label("total"))
         .select_from(rich.join(p, same(p, rich)))
         .where(matters)
         .subquery("steps")
     ).c
     rises = and_(steps.total >= threshold, steps.total - steps.by < threshold)
-    return select(steps.client_id, func.max(steps.at).filter(rises)).group_by(steps.client_id)
+    return select(steps.nr, func.max(steps.at).filter(rises)).group_by(steps.nr)
 
 
 def _those(paid: Table, are: Any, name: str, *also: Any) -> sa.CTE:
     """Materialized, as :func:`state.fact_views.listed`."""
-    return select(paid.c.client_id, *also).where(are).cte(name).prefix_with("MATERIALIZED")
+    return select(paid.c.nr, *also).where(are).cte(name).prefix_with("MATERIALIZED")

@@ -37,19 +37,23 @@ from state.fact_totals import HIGH, SECOND, crossings, seconds
 from state.fact_views import (
     BRAND,
     BY_LIST,
+    NUMBERED,
     Side,
     View,
     aggregates,
     by_range,
     is_one_of,
-    mine,
     near,
+    number,
+    numbered,
     of,
+    of_mine,
     same,
     span,
     temporary,
     work,
 )
+from state.linking import CLIENT_ID
 from state.rules_elements import Greatest, Least
 from state.schema import NEVER
 from state.staging import count, fresh
@@ -57,18 +61,16 @@ from state.staging import count, fresh
 _PAYMENTS = ("deposit", "withdrawal", "fee")  # views over payments
 _paid_facts = Table(
     "paid_facts", temporary,
-    Column("client_id", schema.Id, primary_key=True),
-    *[Column(d.name, BigInteger) for v in _PAYMENTS for d in of(v)],
+    number(), *[Column(d.name, BigInteger) for v in _PAYMENTS for d in of(v)],
     Column("abandons_at", BigInteger), Column("fees_leave_at", BigInteger),
     *[Column(n, schema.Id) for n in ("last_end", "first_success", "first_request")],
-    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
+    prefixes=["TEMPORARY"],
 )  # fmt: skip
 _MOVED = ("taken", "dispute")  # views over movements
 _moved_facts = Table(
     "moved_facts", temporary,
-    Column("client_id", schema.Id, primary_key=True),
-    *[Column(d.name, BigInteger) for v in _MOVED for d in CATALOGUE if d.view == v],
-    prefixes=["TEMPORARY"], sqlite_with_rowid=False,
+    number(), *[Column(d.name, BigInteger) for v in _MOVED for d in CATALOGUE if d.view == v],
+    prefixes=["TEMPORARY"],
 )  # fmt: skip
 
 
@@ -143,18 +145,20 @@ def _compute_listed(
 
 @lru_cache(maxsize=16)
 def _fillings(used: Used) -> tuple[tuple[Table, sa.Insert], ...]:
-    parts = (*_payment_parts(), *((one.table, one.query()) for one in used))
+    mine = numbered(work.c.brand, work.c.client_id)
+    mine = mine.where(work.c.brand == BRAND, work.c.computed == 0)
+    sides = ((one.table, one.query()) for one in used)
+    parts = ((NUMBERED, mine), *_payment_parts(), *sides)
     return tuple((table, _into(table, query)) for table, query in parts)
 
 
 @lru_cache(maxsize=16)
 def _working_out(used: Used) -> sa.Insert:
     c = schema.client.c
-    # The work list: nobody is computed, and nobody is here for another's sake.
-    clients = select(c.brand, c.external_id, _NOT.label("mate"), _NOT.label("computed"))
-    clients = clients.where(near(schema.client, c.external_id))
+    mine = numbered(c.brand, c.external_id).where(near(schema.client, c.external_id))
     sides = ((one.table, one.query()) for one in used)
-    return working_out([(work, clients), *_payment_parts(), *sides], _facts(used))
+    facts = _facts(used, NUMBERED.c.nr)
+    return working_out([(NUMBERED, mine), *_payment_parts(), *sides], facts)
 
 
 @lru_cache(maxsize=16)
@@ -171,7 +175,6 @@ def _storing_worked_out() -> Any:
     return _upsert("postgresql", select(BRAND, *columns).select_from(joined))
 
 
-_NOT = sa.literal_column("0", sa.Integer)
 _STORED = ["brand", "client_id", *(d.name for d in CATALOGUE), "facts_due_at"]
 
 
@@ -182,18 +185,17 @@ def _upsert(dialect: str, rows: sa.Select[Any]) -> Any:
     return insert.on_conflict_do_update(index_elements=["brand", "client_id"], set_=values)
 
 
-def _facts(used: Used) -> sa.Select[Any]:
-    """All facts of the work list's clients, one row each.
+def _facts(used: Used, *also: Column[int]) -> sa.Select[Any]:
+    """All facts of the numbered clients, one row each.
 
-    The list stands to the left of outer joins, and comes with the brand: no engine can begin with
-    all clients there are of a brand. PostgreSQL did, for each client of the list.
+    They stand to the left of outer joins, and come with the brand: no engine can begin with all
+    clients there are of a brand. PostgreSQL did, for each client of the list.
     """
-    here, paid, c, k = mine(), _paid_facts, schema.client, schema.kyc_case
-    client = and_(c.c.brand == here.c.brand, c.c.external_id == here.c.client_id)
+    here, paid, c, k = NUMBERED, _paid_facts, schema.client, schema.kyc_case
     last, first, asked = (PAID.alias(n) for n in ("last", "first", "asked"))
     joined = (
-        here.outerjoin(c, and_(client, near(c, c.c.external_id)))
-        .outerjoin(k, and_(same(here, k), near(k), k.c.deleted == 0, ~_newer(k)))
+        here.outerjoin(c, of_mine(c, c.c.external_id))
+        .outerjoin(k, and_(of_mine(k), k.c.deleted == 0, ~_newer(k)))
         .outerjoin(paid, same(here, paid))
         .outerjoin(last, keyed(paid, paid.c.last_end, last, last.c.ended_at.is_not(None)))
         .outerjoin(first, keyed(paid, paid.c.first_success, first, first.c.counted == 1))
@@ -214,7 +216,7 @@ def _facts(used: Used) -> sa.Select[Any]:
     # Said so that it does not turn the outer join into one that may be reordered.
     there = func.coalesce(c.c.external_id, "") != ""
     return (
-        select(here.c.brand, here.c.client_id, *columns, due.label("facts_due_at"))
+        select(here.c.brand, here.c.client_id, *columns, due.label("facts_due_at"), *also)
         .select_from(joined)
         .where(there)
     )
@@ -230,6 +232,8 @@ def _fact(d: FactDef, client: Table, picked: Mapping[str, View], used: Used) -> 
         column = HIGH.c[d.name]
     elif d.view == "meaningful":
         column = _last_meaningful(picked, used)
+    elif d.view == "mate":
+        column = _mates(client)
     elif d.view == "client":
         column = _disposition_at(client) if d.column == "disposition_at" else client.c[d.column]
     elif view is not None:
@@ -241,7 +245,7 @@ def _fact(d: FactDef, client: Table, picked: Mapping[str, View], used: Used) -> 
         column = aggregated.c[d.name]
     if d.pick == "sum":
         # No rows is 0; a row without a base amount makes the whole total unknown.
-        none = sa.true() if aggregated is None else aggregated.c.client_id.is_(None)
+        none = sa.true() if aggregated is None else aggregated.c.nr.is_(None)
         column = case((none, 0), else_=column)
     elif d.fact.default is not None:
         column = func.coalesce(column, d.fact.default)
@@ -285,6 +289,20 @@ def _disposition_at(c: Table) -> Any:
     return case((c.c.disposition != "open", at.scalar_subquery()))
 
 
+def _mates(c: Table) -> Any:
+    """Other clients of the brand with the same address, but for merged and deleted ones."""
+    o, link = schema.client.alias("other"), schema.identity_link
+    leads_to = select(link.c.client_id).where(
+        link.c.brand == o.c.brand, link.c.kind == CLIENT_ID, link.c.value == o.c.external_id
+    )
+    mates = select(func.count()).select_from(o).where(
+        o.c.email_norm == c.c.email_norm, o.c.brand == c.c.brand,
+        o.c.external_id != c.c.external_id, o.c.deleted == 0,
+        leads_to.scalar_subquery() == o.c.external_id,
+    )  # fmt: skip
+    return case((c.c.email_norm != "", mates.correlate(c).scalar_subquery()))
+
+
 def _newer(k: Table) -> Any:
     """Whether a client has a case read after this one."""
     n = schema.kyc_case.alias("newer")
@@ -314,7 +332,7 @@ def _paid() -> sa.Select[Any]:
     fee = View({"base_minor": p.c.fee_base_minor}, {"recent": fact_sides.recent(at)})
     fees_leave_at = func.min(at).filter(charged, fact_sides.recent(at))
     return select(
-        p.c.client_id,
+        p.c.nr,
         *aggregates("deposit", paid_in),
         *aggregates("withdrawal", paid_out),
         *aggregates("fee", fee),
@@ -323,7 +341,7 @@ def _paid() -> sa.Select[Any]:
         func.max(key(p, p.c.ended_at)).label("last_end"),
         func.min(key(p, at)).filter(p.c.counted == 1).label("first_success"),
         func.min(key(p, p.c.opened_at)).filter(paid_out.rows).label("first_request"),
-    ).group_by(p.c.client_id)
+    ).group_by(p.c.nr)
 
 
 # --- movements ---------------------------------------------------------------------------------
@@ -332,7 +350,7 @@ def _paid() -> sa.Select[Any]:
 def _payment_parts() -> tuple[Part, ...]:
     """What went back, a payment and a client; then the payments; then what they are together."""
     rows = MOVED
-    client, payment = rows.c.client_id, (rows.c.source, rows.c.payment_id)
+    client, payment = rows.c.nr, (rows.c.source, rows.c.payment_id)
     # A refund has no resolution.
     taken = or_(rows.c.resolution.is_(None), rows.c.resolution == "chargeback_lost")
     values = {"base_minor": rows.c.base_minor, "opened_at": rows.c.at}

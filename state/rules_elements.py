@@ -75,6 +75,17 @@ class Hint(FunctionElement[bool]):
     type = sa.Boolean()
 
 
+class Given(FunctionElement[Any]):
+    """A column by which SQLite must not look its table up: it begins with that table, then."""
+
+    inherit_cache = True
+    name = "given"
+
+    def __init__(self, column: sa.ColumnElement[Any]) -> None:
+        super().__init__(column)
+        self.type = column.type
+
+
 @compiles(Greatest)
 @compiles(Least)
 def _extreme(element: Greatest, compiler: SQLCompiler, **kw: Any) -> str:
@@ -123,6 +134,16 @@ def _hint(element: Hint, compiler: SQLCompiler, **kw: Any) -> str:
 def _hint_sqlite(element: Hint, compiler: SQLCompiler, **kw: Any) -> str:
     del element, compiler, kw
     return "1"
+
+
+@compiles(Given)
+def _given(element: Given, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
+
+
+@compiles(Given, "sqlite")
+def _given_sqlite(element: Given, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"+{compiler.process(element.clauses, **kw)}"
 
 
 @compiles(Position)
