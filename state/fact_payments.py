@@ -78,22 +78,25 @@ def paid_rows() -> sa.Select[Any]:
 
 
 def _worked_out(p: Any, back: Any) -> dict[str, Any]:
+    """Conditions begin with what most payments do not meet: engines ask them in order."""
     horizon = bindparam("psp_horizon", type_=BigInteger)
     deposit, opens = p.direction == "deposit", is_one_of(p.status, _ABANDONABLE)
     abandons_at = p.opened_at + ABANDONED_AFTER_MS
-    abandoned = and_(deposit, opens, abandons_at <= horizon)
+    unsuccessful = p.status != "succeeded"
+    abandoned = and_(unsuccessful, deposit, opens, abandons_at <= horizon)
+    fails = is_one_of(p.status, ("failed", "cancelled"))
     ended = and_(deposit, is_one_of(p.status, ("succeeded", "failed", "cancelled")))
     left = func.coalesce(back.amount, 0) < p.amount_minor
     taken_base = case((back.unknown > 0, None), else_=func.coalesce(back.base, 0))
     return {
         "deposit": _yes(deposit),
         "counted": _yes(and_(deposit, p.status == "succeeded", left)),
-        "failed": _yes(or_(and_(ended, p.status != "succeeded"), abandoned)),
+        "failed": _yes(and_(unsuccessful, deposit, or_(fails, abandoned))),
         "abandoned": _yes(abandoned),
         "at": p.reached_at,
         "ended_at": case((ended, p.reached_at), (abandoned, abandons_at)),
         "settled_at": case((and_(~deposit, is_one_of(p.status, _SETTLED)), p.reached_at)),
-        "abandons_at": case((and_(deposit, opens, abandons_at > horizon), abandons_at)),
+        "abandons_at": case((and_(abandons_at > horizon, deposit, opens), abandons_at)),
         "net_base": p.base_minor - taken_base,
     }
 

@@ -17,7 +17,8 @@ SECOND = Table(
     number(), Column("at", BigInteger),
     prefixes=["TEMPORARY"],
 )  # fmt: skip
-"""When the earliest of a client's counted deposits but the first succeeded."""
+"""When the earliest of a client's counted deposits but the first succeeded. Of two it is the last,
+and known without looking."""
 
 HIGH = Table(
     "side_high", temporary,
@@ -33,7 +34,7 @@ def seconds(paid: Table) -> sa.Select[Any]:
     Args:
         paid: what is known of the clients' payments together.
     """
-    several, p = _those(paid, paid.c.deposits > 1, "several", paid.c.first_success), PAID
+    several, p = _those(paid, paid.c.deposits > 2, "several", paid.c.first_success), PAID
     later = and_(p.c.counted == 1, p.c.name != name_of(several.c.first_success))
     return (
         select(p.c.nr, func.min(p.c.at))

@@ -207,7 +207,9 @@ def _facts(used: Used, *also: Column[int]) -> sa.Select[Any]:
         "current": _kyc(k),
         "last_ended": deposit(last),
         "counted_first": View({"method": first.c.method}),
-        "counted_later": View({"status_at": SECOND.c.at}),
+        "counted_later": View(
+            {"status_at": case((paid.c.deposits == 2, paid.c.last_deposit_at), else_=SECOND.c.at)}
+        ),
         "first_requested": withdrawal(asked),
     }
     columns = [_fact(d, c, picked, used) for d in CATALOGUE]
