@@ -51,24 +51,26 @@ def planned_anew(connection: Connection, *, by_range: bool = False) -> Iterator[
 
     Args:
         by_range: everything joined is read by a range, and is met by hashing or merging. Of a range
-            of texts the planner expects one row, and it would compare all with all.
+            of texts the planner expects one row, and it would compare all with all. Else everything
+            is looked up: of a table it knows nothing of it expects more than a list has, and of a
+            client more records than there are, and it would read whole tables.
     """
-    postgres = connection.dialect.name == "postgresql"
-    if postgres:
-        connection.execute(_ANEW)
-    if postgres and by_range:
-        connection.execute(_NO_LOOKUPS)
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    connection.execute(_ANEW)
+    connection.execute(_NO_LOOKUPS if by_range else _LOOKUPS_ONLY)
     yield
-    if postgres:
-        connection.execute(_USUAL)
-    if postgres and by_range:
-        connection.execute(_LOOKUPS)
+    for setting in (_USUAL, _AND_LOOKUPS if by_range else _AND_SCANS):
+        connection.execute(setting)
 
 
 _ANEW = sa.text("SET LOCAL plan_cache_mode = force_custom_plan")
 _USUAL = sa.text("SET LOCAL plan_cache_mode = auto")
 _NO_LOOKUPS = sa.text("SET LOCAL enable_nestloop = off")
-_LOOKUPS = sa.text("SET LOCAL enable_nestloop TO DEFAULT")
+_AND_LOOKUPS = sa.text("SET LOCAL enable_nestloop TO DEFAULT")
+_LOOKUPS_ONLY = sa.text("SET LOCAL random_page_cost = 1")
+_AND_SCANS = sa.text("SET LOCAL random_page_cost TO DEFAULT")
 
 
 def refresh(connection: Connection) -> None:
