@@ -8,12 +8,17 @@ CRM records stay as they were (with their hashes), under the copies' keys.
 A copy's clients stand together, clustered by client as intake stores them. What vendors number
 (payments, tickets, deals) is spread over the whole range of numbers, as it is where ids follow
 time: a client's payments are no neighbours there.
+
+Of records clustered by client, every second comes later, between those that are there: rows that
+come in the order of their key fill SQLite's pages to the last byte, and no page that records come
+to over months is ever as full. A record more would divide each page it comes to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,6 +37,7 @@ Rename = Callable[["Copy", Table, str], Sql]
 
 _KEPT_WHOLE = {schema.partner.name}  # affiliates have many clients, and stay as many
 _IN_ORDER = (*schema.CURRENT.values(), schema.client, schema.fact, schema.profile)
+_RECORDS = frozenset(schema.CURRENT.values())
 _APPENDED = (
     schema.identity_link, schema.milestone, schema.contact_member, schema.episode,
     schema.stage_history, schema.desired, schema.crm_shadow, schema.journal,
@@ -158,33 +164,39 @@ def _quickly(connection: sa.Connection) -> None:
 
 def _multiply(connection: sa.Connection, table: Table, copies: int) -> None:
     few = _few(connection, table)
+    sqlite = connection.dialect.name == "sqlite"
+    clustered = sqlite and table in _RECORDS
     for index in sorted(table.indexes, key=lambda i: str(i.name)):
         index.drop(connection)
     in_order = table in _IN_ORDER
     if in_order:  # those of the last brand come behind the copies of the first
         connection.execute(sa.delete(table))
-    for brand in BRANDS if "brand" in table.c and in_order else [None]:
-        statement = _copying(table, few, brand)
+    brands = BRANDS if "brand" in table.c and in_order else [None]
+    for later, brand in product((0, 1) if clustered else (None,), brands):
+        statement = _copying(table, few, brand, later)
         for n in range(1, copies):
             connection.execute(statement, {"before": copied("", n), "behind": f".{n:03d}"})
         if in_order:
-            connection.execute(_restoring(table, few, brand))
+            connection.execute(_restoring(table, few, brand, later))
     for index in sorted(table.indexes, key=lambda i: str(i.name)):
         index.create(connection)
     few.drop(connection)
 
 
 def _few(connection: sa.Connection, table: Table) -> Table:
-    """The table's rows as they are, in a table of its own."""
+    """The table's rows as they are, in a table of its own; of every second, ``later`` is 1."""
     few = Table(
         f"few_{table.name}", sa.MetaData(),
         *[sa.Column(c.name, c.type, primary_key=c.primary_key, autoincrement=False)
           for c in table.columns],
+        sa.Column("later", sa.Integer),
         prefixes=["TEMPORARY"], sqlite_with_rowid=not _clustered(table),
     )  # fmt: skip
     few.create(connection)
     names = [c.name for c in table.columns]
-    connection.execute(sa.insert(few).from_select(names, select(*[table.c[n] for n in names])))
+    later = func.row_number().over(order_by=list(table.primary_key)) % 2
+    rows = select(*[table.c[n] for n in names], later)
+    connection.execute(sa.insert(few).from_select([*names, "later"], rows))
     return few
 
 
@@ -192,23 +204,26 @@ def _clustered(table: Table) -> bool:
     return table.dialect_options["sqlite"]["with_rowid"] is False
 
 
-def _copying(table: Table, few: Table, brand: str | None) -> sa.Insert:
+def _copying(table: Table, few: Table, brand: str | None, later: int | None) -> sa.Insert:
     copy = Copy(sa.bindparam("before", type_=sa.Text), sa.bindparam("behind", type_=sa.Text))
     numbered = table.autoincrement_column
     names = [c.name for c in table.columns if c is not numbered]
     columns = [_renamed(copy, table, few, n) for n in names]
-    return sa.insert(table).from_select(names, _ordered(table, few, columns, brand))
+    return sa.insert(table).from_select(names, _ordered(table, few, columns, brand, later))
 
 
-def _restoring(table: Table, few: Table, brand: str | None) -> sa.Insert:
+def _restoring(table: Table, few: Table, brand: str | None, later: int | None) -> sa.Insert:
     names = [c.name for c in table.columns]
     columns = [few.c[n] for n in names]
-    return sa.insert(table).from_select(names, _ordered(table, few, columns, brand))
+    return sa.insert(table).from_select(names, _ordered(table, few, columns, brand, later))
 
 
-def _ordered(table: Table, few: Table, columns: list[Any], brand: str | None) -> sa.Select[Any]:
+def _ordered(
+    table: Table, few: Table, columns: list[Any], brand: str | None, later: int | None
+) -> sa.Select[Any]:
     query = select(*columns).order_by(*[few.c[c.name] for c in table.primary_key])
-    return query if brand is None else query.where(few.c.brand == brand)
+    query = query if brand is None else query.where(few.c.brand == brand)
+    return query if later is None else query.where(few.c.later == later)
 
 
 def _renamed(copy: Copy, table: Table, few: Table, name: str) -> Sql:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.clock import Clock
@@ -108,7 +109,10 @@ def storable(text: str) -> str:
 
 def as_json(raw: Mapping[str, Any]) -> str:
     """What is kept of a vendor's row, as JSON text."""
-    return storable(json.dumps(raw, ensure_ascii=False, separators=(",", ":")))
+    try:
+        return orjson.dumps(raw).decode()
+    except TypeError:  # half a surrogate pair, or a number of more than 64 bits
+        return storable(json.dumps(raw, ensure_ascii=False, separators=(",", ":")))
 
 
 def row_id(row: object) -> str:

@@ -2,7 +2,8 @@
 
 SQLite does so in the commit that finds the log long, while everybody waits: of records for clients
 all over a large file, nearly each is another page to be written to its place. While page upon page
-is stored, another thread does it beside.
+is stored, another thread does it beside. After several commits: what all of them write to (the ends
+of the journal and of what vendors count) is then carried over once.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 from pathlib import Path
 
 _LONGEST = 64_000  # pages of the log (256 MB): then whoever writes waits until it is carried over
+_COMMITS = 8
 _WAIT_S = 30
 
 
@@ -27,17 +29,20 @@ class Carrier:
         self._room = threading.Event()
         self._room.set()
         self._ending = False
+        self._commits = 0
         self.alive = True
         self._thread = threading.Thread(target=self._work, name="carrier", daemon=True)
         self._thread.start()
 
     def tell(self) -> None:
         """Something was committed. Waits while the log is too long to be added to."""
-        self._told.set()
+        self._commits += 1
+        if self._commits % _COMMITS == 0:
+            self._told.set()
         self._room.wait(_WAIT_S)
 
     def end(self) -> None:
-        """Finish what is being carried over, and end."""
+        """Carry over what is left, and end."""
         self._ending = True
         self._told.set()
         self._thread.join()
@@ -46,8 +51,11 @@ class Carrier:
         try:
             connection = sqlite3.connect(self._file, timeout=_WAIT_S, isolation_level=None)
             try:
-                while self._told.wait() and not self._ending:
+                last = False
+                while not last:
+                    self._told.wait()
                     self._told.clear()
+                    last = self._ending
                     self._carry_over(connection)
             finally:
                 connection.close()

@@ -24,6 +24,8 @@ Boundary = Callable[[str], None]
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_220_001  # any number of our own
 _CARRIED = "brokersync_log_is_carried"
+_REPEATABLE = "brokersync_repeatable"
+_NEED_NOT_WAIT = sa.text("SET LOCAL synchronous_commit = off")
 
 
 def _no_boundary(name: str) -> None:
@@ -120,26 +122,35 @@ class Store:
             head = ScriptDirectory.from_config(_alembic(connection)).get_current_head()
             return found == head and not fact_columns.missing(connection)
 
-    def transaction(self, name: str) -> AbstractContextManager[Connection]:
+    def transaction(
+        self, name: str, *, repeatable: bool = False
+    ) -> AbstractContextManager[Connection]:
         """One atomic step. Its three moments are announced: before, commit, after.
 
         The threads of a process take turns, as SQLite would have them do anyway: a projection must
         not forget that a client was touched while another thread brings news of that client.
 
+        Args:
+            repeatable: if a power cut took the step back, with it would go the cursor that says so,
+                and it would be done again: the commit does not wait for the disk. Whatever is
+                committed later and does wait, has it written, too.
+
         Raises:
             RetryableError: the database is away, locked for too long or full.
         """
-        return self._step(name, self._writing)
+        return self._step(name, self._writing, repeatable)
 
     def beside(self, name: str) -> AbstractContextManager[Connection]:
         """The same, without a turn: of records that no other thread writes meanwhile."""
         return self._step(name, nullcontext())
 
     @contextmanager
-    def _step(self, name: str, turn: AbstractContextManager[Any]) -> Iterator[Connection]:
+    def _step(
+        self, name: str, turn: AbstractContextManager[Any], repeatable: bool = False
+    ) -> Iterator[Connection]:
         self.boundary(f"before:{name}")
         try:
-            with turn, self._begin() as connection:
+            with turn, self._begin(repeatable) as connection:
                 yield connection
                 self.boundary(f"commit:{name}")
         except sa.exc.OperationalError as error:
@@ -191,14 +202,17 @@ class Store:
                 outer.rollback()
 
     @contextmanager
-    def _begin(self) -> Iterator[Connection]:
+    def _begin(self, repeatable: bool) -> Iterator[Connection]:
         if self._rehearsal is not None:
             with self._rehearsal.begin_nested():
                 yield self._rehearsal
             return
-        with self.engine.begin() as connection:
+        options = {_REPEATABLE: repeatable}
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
             if self.file is not None:
                 self._say_who_carries(connection)
+            elif repeatable and self.postgres:
+                connection.execute(_NEED_NOT_WAIT)
             yield connection
 
     def _say_who_carries(self, connection: Connection) -> None:
@@ -263,9 +277,17 @@ def _sqlite_connect(connection: Any, record: object) -> None:
 
 
 def _sqlite_begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("brokersync_reads"):
+    options = connection.get_execution_options()
+    if options.get("brokersync_reads"):
         connection.exec_driver_sql("BEGIN")
         return
+    repeatable = options.get(_REPEATABLE, False)
+    if connection.info.get(_REPEATABLE, False) != repeatable:
+        if repeatable:
+            connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
+        else:
+            connection.exec_driver_sql("PRAGMA synchronous=FULL")
+        connection.info[_REPEATABLE] = repeatable
     # IMMEDIATE: a transaction that will write takes its place in the queue at once, so that it
     # cannot fail half-way because another writer came between its read and its write.
     connection.exec_driver_sql("BEGIN IMMEDIATE")

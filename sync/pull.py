@@ -161,7 +161,7 @@ def _take(
     if _says_nothing(page):
         return  # its cursor is stored with the next page that says something
     now = hub.clock.now_ms()
-    with hub.store.transaction(f"pull.{source.name}.page") as connection:
+    with hub.store.transaction(f"pull.{source.name}.page", repeatable=True) as connection:
         guard(connection)
         whole = [gone.Range(w.kind, source.name, w.first, w.last) for w in page.whole]
         taken = intake.take(connection, sheets, now, whole)

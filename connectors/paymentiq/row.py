@@ -6,13 +6,12 @@ glued on ("12.00 EUR"); their sign tells the direction again and is dropped.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import tzinfo
 from functools import lru_cache
 from typing import Any
 
-from connectors.base import storable
+from connectors.base import as_json
 from connectors.instants import instant
 from connectors.paymentiq.settings import Effect, PaymentIqSettings, TxType
 from connectors.paymentiq.tables import Code, Tables
@@ -44,8 +43,6 @@ _FINAL_RANK = 4
 _DEPOSIT, _WITHDRAWAL = Effect.DEPOSIT, Effect.WITHDRAWAL
 _IN, _OUT = Direction.DEPOSIT, Direction.WITHDRAWAL
 _IGNORED, _NOT_DECLINED = Effect.IGNORED, DeclineCategory.NONE
-# A row was JSON, so it holds no circle.
-_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 class RowReader:
@@ -110,7 +107,7 @@ class RowReader:
             ref=Ref(client_id),
             payload=payload,
             rank=rank,
-            raw=storable(_encode(row)),
+            raw=as_json(row),
         )
 
     def _brand(self, row: Mapping[str, Any]) -> str:

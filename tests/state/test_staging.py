@@ -14,6 +14,10 @@ from state.store import Store
 SCRATCH = sa.Table(
     "scratch", sa.MetaData(), sa.Column("word", sa.Text), prefixes=["TEMPORARY"]
 )  # fmt: skip
+MIXED = sa.Table(
+    "mixed", sa.MetaData(), sa.Column("a", sa.Text), sa.Column("n", sa.BigInteger),
+    sa.Column("b", sa.Text), prefixes=["TEMPORARY"],
+)  # fmt: skip
 MANY = 2_000
 
 
@@ -47,6 +51,24 @@ def test_it_is_empty_at_each_start(store: Store) -> None:
             assert words(connection) == [str(n)]
             staging.fill(connection, SCRATCH, [("again",)])
             assert words(connection) == ["again"]
+
+
+def test_whatever_rows_hold_arrives(store: Store) -> None:
+    rows = [
+        ("plain", 1, "text"), ("", 0, ""), (None, None, None), ("none beside it", None, "x"),
+        ("a\ttab", 2, "x"), ("two\nlines", -3, "x\r"), ("back\\slash", 4, "\\N"),
+        ("\\.", 5, '{"a": "\\u0000 \\"quoted\\""}'), ("ünï\U0001f600", 2**53, "\t"),
+    ]  # fmt: skip
+    with store.transaction("test") as connection:
+        for given in (rows, staging.block(rows) if store.postgres else rows):
+            staging.fill(connection, MIXED, given)
+            found = connection.execute(sa.select(MIXED.c.a, MIXED.c.n, MIXED.c.b)).all()
+            assert [tuple(row) for row in found] == rows
+
+
+def test_a_text_with_a_nul_is_no_blank() -> None:
+    """No database takes one; it must not arrive as something else."""
+    assert staging.block([("a\0b", None)]) == b"a\0b\t\\N\n"
 
 
 def test_a_step_that_is_taken_back_takes_its_table_along(store: Store) -> None:
