@@ -9,9 +9,9 @@ A copy's clients stand together, clustered by client as intake stores them. What
 (payments, tickets, deals) is spread over the whole range of numbers, as it is where ids follow
 time: a client's payments are no neighbours there.
 
-Of records clustered by client, every second comes later, between those that are there: rows that
-come in the order of their key fill SQLite's pages to the last byte, and no page that records come
-to over months is ever as full. A record more would divide each page it comes to.
+Of records clustered by client, every second comes later, in no order, between those that are there:
+rows that come in the order of their key fill SQLite's pages to the last byte, and no page that
+records come to over months is ever as full. A record more would divide each page it comes to.
 """
 
 from __future__ import annotations
@@ -221,7 +221,8 @@ def _restoring(table: Table, few: Table, brand: str | None, later: int | None) -
 def _ordered(
     table: Table, few: Table, columns: list[Any], brand: str | None, later: int | None
 ) -> sa.Select[Any]:
-    query = select(*columns).order_by(*[few.c[c.name] for c in table.primary_key])
+    order = [func.random()] if later else [few.c[c.name] for c in table.primary_key]
+    query = select(*columns).order_by(*order)
     query = query if brand is None else query.where(few.c.brand == brand)
     return query if later is None else query.where(few.c.later == later)
 

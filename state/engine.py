@@ -17,6 +17,7 @@ from state.projection import insert
 
 _ROLE = "engine"
 _role, _run = schema.engine_role, schema.run
+_TOKEN = select(_role.c.token).where(_role.c.name == _ROLE)  # asked at every step
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def take_role(
             index_elements=["name"], set_={"token": _role.c.token + 1, **values}
         )
     )
-    token = int(connection.scalar(select(_role.c.token).where(_role.c.name == _ROLE)) or 0)
+    token = int(connection.scalar(_TOKEN) or 0)
     # What a killed engine left behind: it will not come back to say how it ended.
     died = sa.update(_run).where(_run.c.status == "running", _run.c.token < token)
     connection.execute(died.values(status="died"))
@@ -100,7 +101,7 @@ def hold(connection: Connection, fence: int) -> None:
     Raises:
         RoleError: another engine took over; nothing of this step is kept.
     """
-    if connection.scalar(select(_role.c.token).where(_role.c.name == _ROLE)) != fence:
+    if connection.scalar(_TOKEN) != fence:
         raise RoleError("another engine has taken over this database; this one stops")
 
 

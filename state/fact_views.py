@@ -9,7 +9,7 @@ number: engines compare it at a fraction of what a text costs, and store it in a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -193,32 +193,34 @@ def is_one_of(column: Any, words: Iterable[str]) -> Any:
 class Side:
     """A side table and the query that fills it: the client's number, then the other columns.
 
-    ``read``: something else is worked out from it, so it has to be there, if empty.
+    Args:
+        rows: the current records it is made of.
+        read: something else is worked out from it, so it has to be there, if empty.
     """
 
     table: Table
     query: Callable[[], sa.Select[Any]]
-    views: tuple[str, ...] = ()
-    rows: Table | None = None
+    views: tuple[str, ...]
+    rows: Table
     read: bool = False
 
-    def used(self, connection: Connection, brand: str) -> bool:
-        """Whether the brand has any row of what it is made of."""
-        if self.rows is None:
-            return True
-        return connection.scalar(_any_row(self.rows), {"work_brand": brand}) is not None
+
+def with_records(connection: Connection, brand: str, sides: Sequence[Side]) -> tuple[Side, ...]:
+    """The sides of whose records the brand has any."""
+    found = connection.execute(_any_rows(tuple(one.rows for one in sides)), {"work_brand": brand})
+    return tuple(one for one, there in zip(sides, found.one(), strict=True) if there)
 
 
 @cache
-def _any_row(rows: Table) -> sa.Select[Any]:
-    return select(sa.literal(1)).where(rows.c.brand == BRAND).limit(1)
+def _any_rows(tables: tuple[Table, ...]) -> sa.Select[Any]:
+    return select(*[sa.exists().where(t.c.brand == BRAND) for t in tables])
 
 
 def side(
     name: str,
     views: tuple[str, ...],
     query: Callable[[], sa.Select[Any]],
-    rows: Table | None,
+    rows: Table,
     *also: str,
     read: bool = False,
 ) -> Side:

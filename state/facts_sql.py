@@ -51,6 +51,7 @@ from state.fact_views import (
     same,
     span,
     temporary,
+    with_records,
     work,
 )
 from state.linking import CLIENT_ID
@@ -121,7 +122,7 @@ def _values(brand: str, psp_horizon: int, figures: Figures) -> dict[str, Any]:
 
 def _used(connection: Connection, brand: str) -> Used:
     """The sides of which the brand has records. Others that are read have to be there, if empty."""
-    used = tuple(one for one in SIDES if one.used(connection, brand))
+    used = with_records(connection, brand, SIDES)
     for one in SIDES:
         if one.read and one not in used:
             fresh(connection, one.table)
