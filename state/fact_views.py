@@ -213,7 +213,8 @@ def with_records(connection: Connection, brand: str, sides: Sequence[Side]) -> t
 
 @cache
 def _any_rows(tables: tuple[Table, ...]) -> sa.Select[Any]:
-    return select(*[sa.exists().where(t.c.brand == BRAND) for t in tables])
+    there: list[Any] = [sa.exists().where(t.c.brand == BRAND) for t in tables]
+    return select(*there)
 
 
 def side(
