@@ -32,7 +32,7 @@ def moved_rows() -> sa.Select[tuple[object, ...]]:
         select(v, here.c.nr, kind.label("kind"), place.label("place"))
         .select_from(here.join(v, of_mine(v)))
         .where(v.c.deleted == 0, or_(~refund, v.c.status == "succeeded"))
-        .subquery("numbered")
+        .subquery("placed")
     )
     own = [func.max(n.c[c]).filter(n.c.kind > 0).label(c) for c in _OWN]
     resolution = func.max(n.c.movement).filter(n.c.kind == 0).label("resolution")

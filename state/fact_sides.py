@@ -107,11 +107,11 @@ def _pairs() -> sa.Select[Any]:
     uneven = select(*alike).group_by(*alike).having(2 * func.sum(r.booked) != func.count())
     n = func.row_number().over(partition_by=[*alike, r.booked], order_by=[r.at, r.name])
     among = sa.tuple_(*alike).in_(uneven)
-    numbered = select(*alike, r.booked, r.at, n.label("n")).where(among).subquery("numbered").c
-    key = (numbered.nr, numbered.currency, numbered.amount_minor, numbered.n)
+    placed = select(*alike, r.booked, r.at, n.label("n")).where(among).subquery("placed").c
+    key = (placed.nr, placed.currency, placed.amount_minor, placed.n)
     alone = (
-        select(key[0], func.min(numbered.at).label("at"),
-               func.min(numbered.booked).label("booked"))
+        select(key[0], func.min(placed.at).label("at"),
+               func.min(placed.booked).label("booked"))
         .group_by(*key)
         .having(func.count() == 1)
         .subquery("alone")
