@@ -164,8 +164,7 @@ def _quickly(connection: sa.Connection) -> None:
 
 def _multiply(connection: sa.Connection, table: Table, copies: int) -> None:
     few = _few(connection, table)
-    sqlite = connection.dialect.name == "sqlite"
-    clustered = sqlite and table in _RECORDS
+    clustered = connection.dialect.name == "sqlite" and table in _RECORDS
     for index in sorted(table.indexes, key=lambda i: str(i.name)):
         index.drop(connection)
     in_order = table in _IN_ORDER
@@ -184,7 +183,7 @@ def _multiply(connection: sa.Connection, table: Table, copies: int) -> None:
 
 
 def _few(connection: sa.Connection, table: Table) -> Table:
-    """The table's rows as they are, in a table of its own; of every second, ``later`` is 1."""
+    """The table's rows as they are, in a table of its own; ``later`` is 1 in every second."""
     few = Table(
         f"few_{table.name}", sa.MetaData(),
         *[sa.Column(c.name, c.type, primary_key=c.primary_key, autoincrement=False)

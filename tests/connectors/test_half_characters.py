@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connectors.base import Page, Reject
+from connectors.base import Page, Reject, as_json
 from tests.connectors.file_rig import FileRig
 from tests.connectors.paymentiq_rig import PaymentIqRig
 from tests.connectors.registry_rig import row
@@ -63,6 +63,19 @@ def _put(value: Any, path: tuple[Any, ...], text: str) -> Any:
         inner = inner[key]
     inner[path[-1]] = text
     return copy
+
+
+@pytest.mark.parametrize(
+    ("row", "kept"),
+    [
+        ({"a": "ü", "b": [1, None, True]}, '{"a":"ü","b":[1,null,true]}'),
+        ({"n": 2**70}, '{"n":1180591620717411303424}'),
+        ({"a": "x\ud83d"}, '{"a":"x\\ud83d"}'),
+        ({"a": "x\0"}, '{"a":"x\\u0000"}'),
+    ],
+)
+def test_what_is_kept_of_a_row(row: dict[str, Any], kept: str) -> None:
+    assert as_json(row) == kept
 
 
 def test_sumsub() -> None:

@@ -135,6 +135,20 @@ def test_the_first_time_a_status_was_reached_counts(store: Store) -> None:
     assert found["last_attempt_method"] == "method of 2"
 
 
+@pytest.mark.parametrize(("times", "second"), [((3, 1, 2), 2), ((1, 1, 9), 1), ((4, 7, 7, 1), 4)])
+def test_of_several_deposits_the_second_is_the_next_after_the_first(
+    store: Store, times: tuple[int, ...], second: int
+) -> None:
+    with store.transaction("test") as connection:
+        client(connection, "C1")
+        for number, at in enumerate(times):
+            pay(connection, "C1", str(number), T0 + at)
+        pay(connection, "C1", "no deposit yet", T0, status="failed")
+        found = facts(connection)
+    assert (found["first_deposit_at"], found["second_deposit_at"]) == (T0 + 1, T0 + second)
+    assert found["last_deposit_at"] == T0 + max(times)
+
+
 def test_what_went_back_does_not_count(store: Store) -> None:
     with store.transaction("test") as connection:
         client(connection, "C1")
